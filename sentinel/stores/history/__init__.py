@@ -1,0 +1,1 @@
+"""Series history: every event and decision, asked about by enrich, analysis and explain."""

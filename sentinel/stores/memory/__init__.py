@@ -1,0 +1,1 @@
+"""Incident memory: what happened before, found by labels first and likeness second."""

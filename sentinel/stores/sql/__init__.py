@@ -1,0 +1,1 @@
+"""The truth in SQL: incidents, approvals, runs, ledger, outcomes and audit, on SQLite or PostgreSQL."""
