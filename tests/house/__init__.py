@@ -1,0 +1,1 @@
+"""Tests of the house itself: rooms, lock files, helper scripts."""
