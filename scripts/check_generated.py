@@ -24,8 +24,8 @@ def difference(name: str, wanted: str) -> str:
     """Returns a unified diff from the file as it is to the wanted text; empty when they are the same."""
     path = ROOT / name
     found = path.read_text(encoding="utf-8") if path.exists() else ""
-    lines = difflib.unified_diff(found.splitlines(True), wanted.splitlines(True), name, "generated", n=1)
-    return "".join(lines)
+    lines = difflib.unified_diff(found.splitlines(), wanted.splitlines(), name, "generated", lineterm="", n=1)
+    return "\n".join(lines)
 
 
 def main() -> int:

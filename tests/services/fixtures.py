@@ -1,0 +1,70 @@
+"""The fixtures for real services. Each starts when the first test asks for it and is stopped by its pid.
+
+A service that cannot run here skips its tests with the reason; with `CI=true` it fails them instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services import kafka_broker as kafka
+from tests.services import postgres
+from tests.services.processes import unavailable
+from tests.services.tansu import TansuBroker
+
+
+@pytest.fixture(scope="session")
+def tansu_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TansuBroker]:
+    """One Tansu for the whole run: give your topics names of their own. `.bootstrap` is its address."""
+    broker = TansuBroker(tmp_path_factory.mktemp("tansu"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kafka.KafkaBroker]:
+    """One Apache Kafka for the whole run: give your topics names of their own, and leave it running."""
+    yield from _kafka(tmp_path_factory)
+
+
+@pytest.fixture
+def own_kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kafka.KafkaBroker]:
+    """An Apache Kafka for one test alone, which may `stop`, `kill` and `start` it on the same data and port."""
+    yield from _kafka(tmp_path_factory)
+
+
+def _kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kafka.KafkaBroker]:
+    if reason := kafka.why_missing():
+        unavailable(reason)
+    broker = kafka.KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.PostgresServer]:
+    """One PostgreSQL for the whole run; most tests want `postgres_database`."""
+    if reason := postgres.why_missing():
+        unavailable(reason)
+    server = postgres.PostgresServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: postgres.PostgresServer) -> str:
+    """The URL of the server's maintenance database, `postgresql://user@host:port/postgres`."""
+    return postgres_server.url
+
+
+@pytest.fixture
+def postgres_database(postgres_server: postgres.PostgresServer) -> Iterator[str]:
+    """The URL of a new, empty database for one test; dropped afterwards."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
