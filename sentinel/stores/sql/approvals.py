@@ -1,0 +1,203 @@
+"""Approval requests and their one decision. The worker writes requests, the API writes decisions: two tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from sentinel.approvals import ApprovalDecision, ApprovalRequest, ApprovalStatus, Choice, Role
+from sentinel.errors import RefusedError
+from sentinel.stores.sql import tables
+from sentinel.stores.sql.database import Database
+from sentinel.stores.sql.documents import from_document, to_document
+from sentinel.stores.sql.paging import Page, make_cursor, newest_first
+
+_REQUESTS = tables.approval_requests
+_DECISIONS = tables.approval_decisions
+_SELECT = sa.select(
+    _REQUESTS.c.document, _REQUESTS.c.closed_as, _REQUESTS.c.requested_at, _REQUESTS.c.id, _DECISIONS.c.choice
+).select_from(_REQUESTS.outerjoin(_DECISIONS, _DECISIONS.c.request_id == _REQUESTS.c.id))
+_STATUS_OF = {Choice.APPROVE.value: ApprovalStatus.APPROVED, Choice.REJECT.value: ApprovalStatus.REJECTED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a person answers to which request; `digest` is the one that they saw, `idempotency_key` may be empty."""
+
+    request_id: str
+    digest: str
+    choice: Choice
+    actor: str
+    role: Role
+    reason: str = ""
+    idempotency_key: str = ""
+
+
+class ApprovalStore:
+    """Requests by id with the status that request and decision give together. `now` is wall time in seconds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, request: ApprovalRequest) -> ApprovalRequest:
+        """Store a request, or return the stored one with the same id (a repeat after a crash)."""
+        with self._database.write():
+            self._database.insert_or_ignore(
+                _REQUESTS,
+                {
+                    "id": request.id,
+                    "incident_id": request.incident_id,
+                    "run_id": request.run_id,
+                    "digest": request.digest,
+                    "requested_at": request.requested_at,
+                    "expires_at": request.expires_at,
+                    "document": to_document(replace(request, status=ApprovalStatus.PENDING)),
+                },
+            )
+            stored = self.get(request.id)
+        return request if stored is None else stored
+
+    def get(self, request_id: str) -> ApprovalRequest | None:
+        """The request with its present status, or None."""
+        with self._database.read() as connection:
+            row = connection.execute(_SELECT.where(_REQUESTS.c.id == request_id)).one_or_none()
+        return None if row is None else _request(row)
+
+    def decision(self, request_id: str) -> ApprovalDecision | None:
+        """The one decision on a request, or None while there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(_DECISIONS).where(_DECISIONS.c.request_id == request_id)).one_or_none()
+        return None if row is None else _decision(row)
+
+    def find(
+        self, *, status: ApprovalStatus | None = None, incident_id: str = "", cursor: str = "", limit: int = 50
+    ) -> Page[ApprovalRequest]:
+        """Requests, newest first. A pending one may have passed its expiry: `expire` marks it."""
+        query: sa.Select[Any] = _SELECT
+        if incident_id:
+            query = query.where(_REQUESTS.c.incident_id == incident_id)
+        if status is not None:
+            query = query.where(*_has_status(status))
+        with self._database.read() as connection:
+            rows = connection.execute(
+                newest_first(query, _REQUESTS.c.requested_at, _REQUESTS.c.id, cursor, limit)
+            ).all()
+        items = tuple(_request(row) for row in rows[:limit])
+        return Page(items, make_cursor(items[-1].requested_at, items[-1].id) if len(rows) > limit else "")
+
+    def decide(self, answer: Answer, *, now: float) -> ApprovalDecision:
+        """Write the one decision on a request; of any number at once exactly one wins.
+
+        Raises `RefusedError` whose `rule` is `unknown_request`, `role`, `wrong_digest`, `already_decided`, `expired`,
+        `superseded` or `idempotency_key`. The same answer with the same idempotency key again returns the first
+        decision.
+        """
+        with self._database.write() as connection:
+            self._database.lock(f"approval:{answer.request_id}")
+            earlier = self._earlier(connection, answer)
+            if earlier is not None:
+                return earlier
+            request = self.get(answer.request_id)
+            if request is None:
+                raise RefusedError("unknown_request", f"there is no approval request {answer.request_id!r}")
+            _refuse(request, answer, now)
+            decision = ApprovalDecision(
+                request_id=answer.request_id,
+                digest=answer.digest,
+                choice=answer.choice,
+                actor=answer.actor,
+                role=answer.role,
+                reason=answer.reason,
+                decided_at=now,
+            )
+            connection.execute(
+                sa.insert(_DECISIONS).values(
+                    request_id=decision.request_id,
+                    digest=decision.digest,
+                    choice=decision.choice.value,
+                    actor=decision.actor,
+                    role=decision.role.value,
+                    reason=decision.reason,
+                    decided_at=now,
+                    idempotency_key=answer.idempotency_key or None,
+                )
+            )
+        return decision
+
+    def expire(self, now: float) -> list[ApprovalRequest]:
+        """Mark every unanswered request whose time is up; returns those that this call marked."""
+        due = sa.select(_REQUESTS.c.id).where(_REQUESTS.c.closed_as == "", _REQUESTS.c.expires_at <= now)
+        due = due.where(~sa.exists().where(_DECISIONS.c.request_id == _REQUESTS.c.id)).order_by(_REQUESTS.c.id)
+        with self._database.read() as connection:
+            ids = list(connection.execute(due).scalars())
+        marked = [request_id for request_id in ids if self._close(request_id, ApprovalStatus.EXPIRED, now)]
+        return [request for request_id in marked if (request := self.get(request_id)) is not None]
+
+    def supersede(self, request_id: str, *, now: float) -> bool:
+        """Close an unanswered request because what it asked about has drifted; False when it is final already."""
+        return self._close(request_id, ApprovalStatus.SUPERSEDED, now)
+
+    def _close(self, request_id: str, status: ApprovalStatus, now: float) -> bool:
+        with self._database.write() as connection:
+            # The lock first: a decision that is being written must be seen by the statement that follows.
+            self._database.lock(f"approval:{request_id}")
+            undecided = ~sa.exists().where(_DECISIONS.c.request_id == request_id)
+            statement = sa.update(_REQUESTS).where(_REQUESTS.c.id == request_id, _REQUESTS.c.closed_as == "", undecided)
+            return bool(connection.execute(statement.values(closed_as=status.value, closed_at=now)).rowcount)
+
+    def _earlier(self, connection: sa.Connection, answer: Answer) -> ApprovalDecision | None:
+        if not answer.idempotency_key:
+            return None
+        mine = sa.select(_DECISIONS).where(
+            _DECISIONS.c.actor == answer.actor, _DECISIONS.c.idempotency_key == answer.idempotency_key
+        )
+        row = connection.execute(mine).one_or_none()
+        if row is None:
+            return None
+        same = (row.request_id, row.digest, row.choice) == (answer.request_id, answer.digest, answer.choice.value)
+        if not same:
+            raise RefusedError("idempotency_key", "this Idempotency-Key was used for another decision")
+        return _decision(row)
+
+
+def _refuse(request: ApprovalRequest, answer: Answer, now: float) -> None:
+    if answer.role.rank < Role.APPROVER.rank:
+        raise RefusedError("role", f"the role {answer.role.value!r} may not decide; approver or admin may")
+    if request.status in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED):
+        raise RefusedError("already_decided", f"{request.id} is already {request.status.value}")
+    if request.status is ApprovalStatus.SUPERSEDED:
+        raise RefusedError("superseded", f"{request.id} was replaced by a newer request; read that one")
+    if answer.digest != request.digest:
+        raise RefusedError("wrong_digest", f"{request.id} is bound to another digest; read the request again")
+    if request.status is ApprovalStatus.EXPIRED or now >= request.expires_at:
+        raise RefusedError("expired", f"{request.id} has expired; it will be asked again")
+
+
+def _has_status(status: ApprovalStatus) -> tuple[sa.ColumnElement[bool], ...]:
+    if status in (ApprovalStatus.EXPIRED, ApprovalStatus.SUPERSEDED):
+        return (_REQUESTS.c.closed_as == status.value,)
+    if status is ApprovalStatus.PENDING:
+        return (_REQUESTS.c.closed_as == "", _DECISIONS.c.choice.is_(None))
+    choice = next(choice for choice, final in _STATUS_OF.items() if final is status)
+    return (_DECISIONS.c.choice == choice,)
+
+
+def _request(row: sa.Row[*tuple[Any, ...]]) -> ApprovalRequest:
+    request = from_document(row.document, ApprovalRequest)
+    if row.choice is not None:
+        return replace(request, status=_STATUS_OF[row.choice])
+    return replace(request, status=ApprovalStatus(row.closed_as)) if row.closed_as else request
+
+
+def _decision(row: sa.Row[Any]) -> ApprovalDecision:
+    return ApprovalDecision(
+        request_id=row.request_id,
+        digest=row.digest,
+        choice=Choice(row.choice),
+        actor=row.actor,
+        role=Role(row.role),
+        reason=row.reason,
+        decided_at=row.decided_at,
+    )

@@ -1,0 +1,52 @@
+"""All stores of one SQL database, opened together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentinel.audit_anchor import AnchorFile
+from sentinel.stores.sql.alerts import AlertStore
+from sentinel.stores.sql.approvals import ApprovalStore
+from sentinel.stores.sql.audit import AuditLog
+from sentinel.stores.sql.database import Database
+from sentinel.stores.sql.incidents import IncidentStore
+from sentinel.stores.sql.ledger import Ledger
+from sentinel.stores.sql.outcomes import OutcomeStore
+from sentinel.stores.sql.projection import Projection
+from sentinel.stores.sql.runs import RunStore
+
+
+@dataclass(frozen=True, slots=True)
+class SqlStores:
+    """The stores over one pool of connections; `with stores.database.write():` joins several in one transaction."""
+
+    database: Database
+    incidents: IncidentStore
+    alerts: AlertStore
+    projection: Projection
+    approvals: ApprovalStore
+    runs: RunStore
+    ledger: Ledger
+    outcomes: OutcomeStore
+    audit: AuditLog
+
+    @classmethod
+    def over(cls, database: Database, anchor: Path | None = None) -> SqlStores:
+        """Build the stores; connects to nothing. `anchor` is the file for the heads of the audit chain."""
+        incidents, alerts = IncidentStore(database), AlertStore(database)
+        return cls(
+            database=database,
+            incidents=incidents,
+            alerts=alerts,
+            projection=Projection(database, incidents, alerts),
+            approvals=ApprovalStore(database),
+            runs=RunStore(database),
+            ledger=Ledger(database),
+            outcomes=OutcomeStore(database),
+            audit=AuditLog(database, AnchorFile(anchor) if anchor else None),
+        )
+
+    def close(self) -> None:
+        """Close the pool."""
+        self.database.close()

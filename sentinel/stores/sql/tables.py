@@ -1,0 +1,175 @@
+"""The tables of the SQL truth. Migrations create them; a test keeps both equal.
+
+What is filtered or sorted by is a column; the whole object is in `document` as canonical JSON. Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import Column, Double, ForeignKey, Index, Integer, String, Table, Text
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("status", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "opened_at", "id"),
+    Index(None, "status", "opened_at"),
+)
+
+incident_services = Table(
+    "incident_services",
+    metadata,
+    Column("incident_id", String, ForeignKey("incidents.id"), primary_key=True),
+    Column("service", String, primary_key=True),
+    Index(None, "service"),
+)
+
+alert_messages = Table(
+    "alert_messages",
+    metadata,
+    Column("message_id", String, primary_key=True),
+    Column("alert_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("service", String, nullable=False),
+    Column("window_start", Double, nullable=False),
+    Column("window_end", Double, nullable=False),
+    Column("fired_at", Double, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "alert_id", "window_end"),
+    Index(None, "service", "fired_at"),
+)
+
+consumer_offsets = Table(
+    "consumer_offsets",
+    metadata,
+    Column("consumer", String, primary_key=True),
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next_offset", sa.BigInteger, nullable=False),
+)
+
+approval_requests = Table(
+    "approval_requests",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("incident_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("requested_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("closed_as", String, nullable=False, server_default=""),
+    Column("closed_at", Double),
+    Column("document", Text, nullable=False),
+    Index(None, "requested_at", "id"),
+    Index(None, "incident_id"),
+    Index(None, "closed_as", "expires_at"),
+)
+"""Written by the worker alone. `closed_as`: empty, `expired` or `superseded`."""
+
+approval_decisions = Table(
+    "approval_decisions",
+    metadata,
+    Column("request_id", String, ForeignKey("approval_requests.id"), primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("choice", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decided_at", Double, nullable=False),
+    Column("idempotency_key", String),
+    sa.UniqueConstraint("actor", "idempotency_key"),
+)
+"""Written by the API alone; one row is the one answer."""
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("incident_id", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("status", String, nullable=False),
+    Column("thread_id", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("last_error", Text, nullable=False, server_default=""),
+    Column("trace_id", String, nullable=False, server_default=""),
+    Column("lease_owner", String, nullable=False, server_default=""),
+    Column("lease_until", Double, nullable=False, server_default="0"),
+    Column("epoch", Integer, nullable=False, server_default="0"),
+    Index(None, "incident_id"),
+    Index(None, "status"),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("row_id", String, primary_key=True),
+    Column("incident_id", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "incident_id", "at"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("incident_id", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "run_id"),
+    Index(None, "incident_id"),
+    Index(None, "status"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("outcome_id", String, primary_key=True),
+    Column("incident_id", String, nullable=False),
+    Column("recorded_at", Double, nullable=False),
+    Column("published", Integer, nullable=False, server_default="0"),
+    Column("document", Text, nullable=False),
+    Index(None, "incident_id", "recorded_at"),
+    Index(None, "published"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", sa.BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("trace_id", String, nullable=False),
+    Column("previous", String, nullable=False),
+    Column("hash", String, nullable=False),
+    Index(None, "actor"),
+    Index(None, "action"),
+    Index(None, "target"),
+    Index(None, "at"),
+)
+"""Append-only: triggers refuse UPDATE, DELETE and TRUNCATE."""
