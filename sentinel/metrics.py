@@ -1,0 +1,76 @@
+"""Every Prometheus metric of the product: one registry, one prefix (`sentinel_`), base units, counters for every loss.
+
+Rooms import the metric that they need and set it; nothing here connects or listens. `render` is what `/metrics` answers.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+REGISTRY = CollectorRegistry()
+"""The product's own registry, so that libraries in the same process add nothing to it."""
+
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+EVENTS_DECODED = Counter(
+    "sentinel_events_decoded_total", "Events that decode accepted, changes included.", ["partition"], registry=REGISTRY
+)
+EVENTS_REJECTED = Counter(
+    "sentinel_events_rejected_total", "Events (or whole messages) that decode refused.", ["reason"], registry=REGISTRY
+)
+MESSAGES_READ = Counter(
+    "sentinel_messages_read_total", "Messages that a flow's source took from Kafka.", ["topic"], registry=REGISTRY
+)
+MESSAGES_SKIPPED = Counter(
+    "sentinel_messages_skipped_total",
+    "Offsets that were gone when the source came to them (retention, transaction markers).",
+    ["topic"],
+    registry=REGISTRY,
+)
+MESSAGES_UNREADABLE = Counter(
+    "sentinel_messages_unreadable_total",
+    "Messages of Sentinel's own topics that are not what the topic holds; they are left out.",
+    ["topic"],
+    registry=REGISTRY,
+)
+MESSAGES_WRITTEN = Counter(
+    "sentinel_messages_written_total", "Messages handed to the Kafka producer.", ["topic"], registry=REGISTRY
+)
+DELIVERY_FAILURES = Counter(
+    "sentinel_delivery_failures_total",
+    "Messages that Kafka did not take; the writer stops.",
+    ["topic"],
+    registry=REGISTRY,
+)
+KAFKA_ERRORS = Counter(
+    "sentinel_kafka_errors_total",
+    "Errors that the Kafka client reported and retries by itself.",
+    ["code"],
+    registry=REGISTRY,
+)
+KNOWN_SERIES = Gauge(
+    "sentinel_decode_known_series", "Spellings of series that decode holds interned.", ["partition"], registry=REGISTRY
+)
+WATERMARK = Gauge(
+    "sentinel_watermark_seconds", "Event time up to which a partition is complete.", ["partition"], registry=REGISTRY
+)
+POSITION = Gauge(
+    "sentinel_source_position", "Next offset that a source reads.", ["topic", "partition"], registry=REGISTRY
+)
+DECODE_SECONDS = Histogram(
+    "sentinel_decode_block_seconds",
+    "Wall time of decoding one block.",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+    registry=REGISTRY,
+)
+ARCHIVED = Counter("sentinel_archived_total", "Rows copied into the history.", ["kind"], registry=REGISTRY)
+ARCHIVE_RETRIES = Counter(
+    "sentinel_archive_retries_total", "Inserts that were tried again because the history was away.", registry=REGISTRY
+)
+
+
+def render() -> tuple[bytes, str]:
+    """All metrics in Prometheus' text format, and the content type that goes with it."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
