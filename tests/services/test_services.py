@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.services.kafka_broker import KafkaBroker
-from tests.services.processes import free_port
+from tests.services.processes import free_port, unavailable
 from tests.services.tansu import TansuBroker
 
 
@@ -79,3 +79,13 @@ def test_each_test_gets_an_empty_database(postgres_database: str, _again: int) -
         connection.execute("create table only_here (id integer)")
         count = connection.execute("select count(*) from pg_tables where schemaname = 'public'").fetchone()
     assert count == (1,)
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_a_missing_service_skips_at_home_and_fails_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.delenv("SENTINEL_CI", raising=False)
+    with pytest.raises(outcome, match="no such service"):
+        unavailable("no such service")
