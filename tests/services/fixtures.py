@@ -11,6 +11,7 @@ import pytest
 
 from tests.services import kafka_broker as kafka
 from tests.services import postgres
+from tests.services.clickhouse_http import ClickHouseServer
 from tests.services.processes import unavailable
 from tests.services.tansu import TansuBroker
 
@@ -68,3 +69,12 @@ def postgres_database(postgres_server: postgres.PostgresServer) -> Iterator[str]
     url = postgres_server.create_database()
     yield url
     postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    """One ClickHouse over HTTP for the whole run: give each test a database of its own, `.url("name")`."""
+    server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"))
+    server.start()
+    yield server
+    server.stop()

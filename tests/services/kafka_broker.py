@@ -84,7 +84,7 @@ def fetch_jars() -> Path:
             pom.write_text(POM)
             target = f"-DoutputDirectory={folder}"
             subprocess.run(
-                ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", target],
+                ["mvn", "-q", "-B", "-Dstyle.color=never", "-f", str(pom), "dependency:copy-dependencies", target],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 timeout=600,
