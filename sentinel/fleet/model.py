@@ -22,8 +22,8 @@ from sentinel.fleet.actions import (
 from sentinel.fleet.clock import Phase, SimClock
 from sentinel.fleet.effects import Effects
 from sentinel.fleet.faults import PARAMS, BadDeployParams, Fault, FleetFault
-from sentinel.fleet.patterns import MINUTE, Floats, Patterns
-from sentinel.fleet.settings import FleetSettings
+from sentinel.fleet.patterns import DAY, MINUTE, Floats, Patterns
+from sentinel.fleet.settings import FleetSettings, live_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +251,9 @@ def make_fleet(
     catalogue: ServiceCatalogue, settings: FleetSettings, wall: Callable[[], float], *, live: bool = True
 ) -> Fleet:
     """A fleet with its clock: at the start of the live phase, or (`live=False`) at the start of its history."""
-    start = settings.live_start.timestamp() // MINUTE * MINUTE
+    start = live_start(settings)
     if not live:
-        start -= settings.history_days * 86_400 // MINUTE * MINUTE
+        start -= int(settings.history_days * DAY) // MINUTE * MINUTE
     clock = SimClock(start, settings.factor, wall, Phase.LIVE if live else Phase.HISTORY)
     clock.pause(paused=live and settings.start_paused)
     return Fleet(catalogue, settings, clock)

@@ -54,3 +54,8 @@ class FleetSettings(Section):
     """Address that the HTTP control listens on."""
     port: int = Field(default=8790, ge=0, le=65535)
     """Port of the HTTP control; 0 takes any free one."""
+
+
+def live_start(settings: FleetSettings) -> int:
+    """The event time of the live start, whole minutes in seconds since the epoch."""
+    return int(settings.live_start.timestamp()) // 60 * 60
