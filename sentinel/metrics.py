@@ -15,7 +15,7 @@ ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 
 EVENTS_DECODED = Counter(
-    "sentinel_events_decoded_total", "Events that decode accepted, changes included.", ["partition"], registry=REGISTRY
+    "sentinel_events_decoded_total", "Measurements that decode accepted.", ["partition"], registry=REGISTRY
 )
 EVENTS_REJECTED = Counter(
     "sentinel_events_rejected_total", "Events (or whole messages) that decode refused.", ["reason"], registry=REGISTRY
@@ -68,6 +68,20 @@ DECODE_SECONDS = Histogram(
 ARCHIVED = Counter("sentinel_archived_total", "Rows copied into the history.", ["kind"], registry=REGISTRY)
 ARCHIVE_RETRIES = Counter(
     "sentinel_archive_retries_total", "Inserts that were tried again because the history was away.", registry=REGISTRY
+)
+ALERTS_GROUPED = Counter(
+    "sentinel_alerts_grouped_total", "Alerts that opened or joined an incident.", registry=REGISTRY
+)
+ALERT_MESSAGES_REPEATED = Counter(
+    "sentinel_alert_messages_repeated_total", "Alert messages that were seen before.", registry=REGISTRY
+)
+INCIDENTS_OPENED = Counter("sentinel_incidents_opened_total", "Incidents that were opened.", registry=REGISTRY)
+INCIDENTS_RESOLVED = Counter("sentinel_incidents_resolved_total", "Incidents that resolved.", registry=REGISTRY)
+PAGES_SAVED = Counter(
+    "sentinel_pages_saved_total", "Alerts that joined an open incident instead of asking for attention.", registry=REGISTRY
+)
+INCIDENT_REVISIONS = Counter(
+    "sentinel_incident_revisions_total", "Candidate revisions of incidents, by verdict.", ["verdict"], registry=REGISTRY
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
@@ -97,11 +98,22 @@ class BlockConsumer:
 
     def at_end(self) -> bool:
         """Whether the position has reached the broker's end of the partition (see `end_offsets` about its truth)."""
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._partition), timeout=10.0)
-        except KafkaException as error:
-            raise from_exception(error, f"asking for the end of {self._topic}/{self._partition}") from error
+        low, high = self._bounds()
         return (self._position if self._position is not None else low) >= high
+
+    def check_start(self, patience: float = 3.0) -> None:
+        """Raise `PermanentError` when the broker ends before the position: it has lost what was already read from it.
+
+        Going on would skip what now gets the lost offsets. Waits `patience` seconds for the end to be reported right.
+        """
+        start, end = self._position or 0, time.monotonic() + patience
+        while (high := self._bounds()[1]) < start:
+            if time.monotonic() > end:
+                raise PermanentError(
+                    f"{self._topic}/{self._partition} ends at {high}, but this flow has read up to {start}: the broker "
+                    f"has lost data (the embedded one keeps it in memory). Remove the flow's recovery folder to start anew"
+                )
+            time.sleep(0.2)
 
     def commit(self) -> None:
         """Tell the broker the position in the background, for lag tools alone; a failure does no harm."""
@@ -113,6 +125,12 @@ class BlockConsumer:
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
+
+    def _bounds(self) -> tuple[int, int]:
+        try:
+            return self._consumer.get_watermark_offsets(TopicPartition(self._topic, self._partition), timeout=10.0)
+        except KafkaException as error:
+            raise from_exception(error, f"asking for the end of {self._topic}/{self._partition}") from error
 
     def _without_errors(self, messages: list[Message]) -> list[Message]:
         good = [message for message in messages if message.error() is None]

@@ -1,0 +1,235 @@
+"""What producers send: raw bytes in, columns of good events and reasons for the bad ones out. Pure, and never raises.
+
+One message is one event, an array of events, or `{"v": 1, "events": [...]}`; docs/seams.md describes the fields. The
+fast way decodes a whole message with msgspec and looks its labels up by their bytes (0.3 us per event at 100 events per
+message, 1.3 us at one). A message that does not fit goes the slow way, event by event, which also reads the tokens NaN
+and Infinity that some producers write: one bad event rejects itself alone. A key given twice counts with its last
+value, as in other JSON readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sentinel.config import Section
+from sentinel.telemetry_events import EARLIEST, LATEST, BadEvent, Reason, check_event, event_bytes, read_events
+from sentinel.telemetry_series import SeriesTable
+
+Floats = NDArray[np.float64]
+
+
+class TelemetrySettings(Section):
+    """Limits of one message; what exceeds them is rejected with a reason."""
+
+    max_message_bytes: int = 1 << 20
+    """Largest message, bytes. Default 1 MiB, the default limit of Kafka itself."""
+    max_text: int = 256
+    """Longest metric name, label name and label value, characters. Default 256: longer ones are mistakes such as ids."""
+    max_labels: int = 32
+    """Most labels of one event. Default 32."""
+    max_future: float | None = 3600.0
+    """Seconds that an event may lie ahead of both the partition's watermark and the wall clock; default one hour, enough
+    for bad clocks. `null` exempts: replays and simulations, whose event time runs ahead of the wall clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One event (or one whole message) that was refused: `message` is the index of its message in the block.
+
+    `value` is the message as it came when it held one event, else the event alone, written as JSON.
+    """
+
+    message: int
+    reason: Reason
+    detail: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """n good events in arrival order: `ids[i]` is a row of the series table, `messages[i]` the index of its message."""
+
+    times: Floats
+    values: Floats
+    ids: NDArray[np.int64]
+    messages: NDArray[np.int64]
+    rejected: list[Rejected]
+
+
+class _Event(msgspec.Struct, gc=False):
+    ts: float | Annotated[datetime, msgspec.Meta(tz=True)]
+    name: str
+    value: float
+    labels: msgspec.Raw
+
+
+class _Batch(msgspec.Struct, gc=False):
+    v: int
+    events: list[_Event]
+
+
+_one = msgspec.json.Decoder(_Event)
+_many = msgspec.json.Decoder(list[_Event])
+_batch = msgspec.json.Decoder(_Batch)
+
+
+class _Misfit(Exception):  # noqa: N818  (a turn of the way, not an error)
+    """The message needs the slow way."""
+
+
+def parse_messages(values: Sequence[bytes], table: SeriesTable, settings: TelemetrySettings) -> Columns:
+    """Turn raw messages into columns; series that the table does not know yet are added to it.
+
+    Never raises: whatever the bytes are, each event ends either in the columns or in `rejected` with a reason.
+    """
+    times: list[float] = []
+    numbers: list[float] = []
+    ids: list[int] = []
+    counts = np.zeros(len(values), np.int64)
+    rejected: list[Rejected] = []
+    for index, data in enumerate(values):
+        before = len(ids)
+        try:
+            _fast(data, table, settings, (times, numbers, ids))
+        except _Misfit:
+            del times[before:], numbers[before:], ids[before:]
+            _slow(index, data, table, settings, (times, numbers, ids), rejected)
+        counts[index] = len(ids) - before
+    columns = Columns(
+        np.array(times, np.float64),
+        np.array(numbers, np.float64),
+        np.array(ids, np.int64),
+        np.repeat(np.arange(len(values)), counts),
+        rejected,
+    )
+    return _within_time(columns, table)
+
+
+_Lists = tuple[list[float], list[float], list[int]]
+
+
+def _fast(data: bytes, table: SeriesTable, settings: TelemetrySettings, out: _Lists) -> None:
+    """Append a well-formed message; `_Misfit` when anything about it needs a closer look."""
+    if len(data) > settings.max_message_bytes:
+        raise _Misfit
+    try:
+        events = _decode(data)
+        out[0].extend([event.ts if type(event.ts) is float else event.ts.timestamp() for event in events])  # type: ignore[union-attr]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+        raise _Misfit from error
+    out[1].extend([event.value for event in events])
+    find = table.rows.get
+    for event in events:
+        spelling = (event.name, bytes(event.labels))
+        row = find(spelling)
+        out[2].append(_add_series(spelling, table, settings) if row is None else row)
+
+
+def _decode(data: bytes) -> list[_Event]:
+    start = data[:64].lstrip()[:1]
+    if start == b"{":
+        try:
+            return [_one.decode(data)]
+        except msgspec.ValidationError:
+            batch = _batch.decode(data)
+            if batch.v != 1 or not batch.events:
+                raise _Misfit from None
+            return batch.events
+    events = _many.decode(data)
+    if not events:
+        raise _Misfit
+    return events
+
+
+def _add_series(spelling: tuple[str, bytes], table: SeriesTable, settings: TelemetrySettings) -> int:
+    name, labels = spelling
+    try:
+        decoded = msgspec.json.decode(labels)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _Misfit from error
+    checked = check_event(
+        {"ts": EARLIEST, "value": 0.0, "name": name, "labels": decoded}, settings.max_text, settings.max_labels
+    )
+    if isinstance(checked, BadEvent):
+        raise _Misfit
+    return table.add(spelling, checked.name, checked.labels)
+
+
+def _slow(
+    index: int, data: bytes, table: SeriesTable, settings: TelemetrySettings, out: _Lists, rejected: list[Rejected]
+) -> None:
+    """Append the good events of a message that the fast way could not take, and a reason for each other one."""
+    events = read_events(data, settings.max_message_bytes)
+    if isinstance(events, BadEvent):
+        rejected.append(Rejected(index, events.reason, events.detail, data))
+        return
+    for event in events:
+        checked = check_event(event, settings.max_text, settings.max_labels)
+        if isinstance(checked, BadEvent):
+            value = data if len(events) == 1 else event_bytes(event)
+            rejected.append(Rejected(index, checked.reason, checked.detail, value))
+            continue
+        spelling = (checked.name, msgspec.json.encode(checked.labels))
+        row = table.rows.get(spelling)
+        out[0].append(checked.ts)
+        out[1].append(checked.value)
+        out[2].append(table.add(spelling, checked.name, checked.labels) if row is None else row)
+
+
+def _within_time(columns: Columns, table: SeriesTable) -> Columns:
+    """Reject events before 2000 or after 2100: a clock in other units, or none."""
+    absurd = (columns.times < EARLIEST) | (columns.times >= LATEST)
+    return reject_rows(columns, absurd, table, Reason.ABSURD_TIME) if absurd.any() else columns
+
+
+def reject_rows(columns: Columns, rows: NDArray[np.bool_], table: SeriesTable, reason: Reason) -> Columns:
+    """Move the marked rows to `rejected`, with the event written anew from its columns."""
+    moved = [
+        Rejected(
+            int(columns.messages[row]),
+            reason,
+            f"event time {columns.times[row]:.3f}",
+            table.event_bytes(int(columns.ids[row]), float(columns.times[row]), float(columns.values[row])),
+        )
+        for row in np.flatnonzero(rows)
+    ]
+    keep = ~rows
+    return Columns(
+        columns.times[keep],
+        columns.values[keep],
+        columns.ids[keep],
+        columns.messages[keep],
+        [*columns.rejected, *moved],
+    )
+
+
+class FutureGuard:
+    """Judges event times against the partition's own past and the wall clock; keeps the highest time accepted."""
+
+    def __init__(self, settings: TelemetrySettings, lateness: float, high_mark: float = -np.inf) -> None:
+        self._max_future = settings.max_future
+        self._lateness = lateness
+        self.high_mark = high_mark
+        """Highest event time accepted so far; minus infinity before the first event."""
+
+    def too_far(self, times: Floats, now: float) -> NDArray[np.bool_]:
+        """Mark the rows beyond `max(watermark, now) + max_future`, each judged after all accepted before it; moves on."""
+        marks = np.zeros(len(times), np.bool_)
+        top = float(times.max(initial=-np.inf))
+        ahead = np.inf if self._max_future is None else self._max_future
+        if top <= max(self.high_mark - self._lateness, now) + ahead:
+            self.high_mark = max(self.high_mark, top)
+            return marks
+        for row, time in enumerate(times.tolist()):
+            if time > max(self.high_mark - self._lateness, now) + ahead:
+                marks[row] = True
+            else:
+                self.high_mark = max(self.high_mark, time)
+        return marks
