@@ -50,16 +50,23 @@ class SeriesHistory(Protocol):
         """The known series of a service and/or metric name, sorted by key; empty arguments match all."""
 
     def read(self, series: Series, start: float, end: float, step: float = 0.0) -> SeriesData:
-        """Values with start <= time < end. `step` > 0 averages over steps of that many seconds."""
+        """Values with start <= time < end. `step` > 0 averages over steps of that many seconds, counted from `start`."""
 
     def changes(self, services: Sequence[str], start: float, end: float) -> list[Change]:
         """Changes of these services (all when empty) with start <= time < end, oldest first."""
 
     def decisions(
-        self, *, subject: str = "", service: str = "", incident_id: str = "", stage: str = "",
-        start: float = 0.0, end: float = 1e12, limit: int = 1000,
+        self,
+        *,
+        subject: str = "",
+        service: str = "",
+        incident_id: str = "",
+        stage: str = "",
+        start: float = 0.0,
+        end: float = 1e12,
+        limit: int = 1000,
     ) -> list[Decision]:
-        """Decision rows that match every given filter, oldest first."""
+        """Decision rows that match every given filter, oldest first; no more than the oldest `limit`."""
 
     def check(self) -> None:
         """Return when the store answers; raise `TransientError` with the reason when it does not."""

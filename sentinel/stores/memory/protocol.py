@@ -42,7 +42,10 @@ class IncidentMemory(Protocol):
     """Earlier incidents with their outcomes. Methods raise `TransientError` while the store is away."""
 
     def remember(self, entry: MemoryEntry) -> None:
-        """Store or replace the entry of one incident (by `incident_id`); idempotent."""
+        """Store or replace the entry of one incident (by `incident_id`); idempotent.
+
+        An outcome that is known stays known when the entry is written again without one (a replay).
+        """
 
     def set_outcome(self, incident_id: str, outcome: str, action: str) -> bool:
         """Add how it ended to an entry; False when the incident is not in memory."""
