@@ -27,7 +27,7 @@ _SQLITE_TRANSIENT = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
 }
-# Class 08 connection, 25P02-free; 40 rollback, 53 resources, 57 operator intervention, 55P03 lock not available.
+# SQLSTATE: 08 connection, 40 rollback (deadlock), 53 out of resources, 55P03 lock time-out, 57 server going down.
 _POSTGRES_TRANSIENT = ("08", "40", "53", "55P03", "57")
 
 
@@ -90,7 +90,8 @@ class Database:
         """A connection for reading; inside `write` of the same thread it is that transaction's connection."""
         current = self._current()
         if current is not None:
-            yield current.connection
+            with plain_errors():
+                yield current.connection
             return
         with plain_errors(), self._engine.connect() as connection:
             yield connection
@@ -104,7 +105,7 @@ class Database:
         """
         current = self._current()
         if current is not None:
-            with current.connection.begin_nested():
+            with plain_errors(), current.connection.begin_nested():
                 yield current.connection
             return
         with plain_errors(), self._engine.connect() as connection:
@@ -141,7 +142,9 @@ class Database:
         """Insert one row unless its key is there already; True when this call inserted it. Atomic on both databases."""
         statement: Any = (sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)).values(**values)
         with self.write() as connection:
-            return bool(connection.execute(statement.on_conflict_do_nothing()).rowcount)
+            # RETURNING instead of a row count: drivers do not agree on the count of an insert that did nothing.
+            written = statement.on_conflict_do_nothing().returning(*table.primary_key)
+            return connection.execute(written).first() is not None
 
     def insert_or_update(self, table: sa.Table, values: dict[str, Any], key: tuple[str, ...], newer: str = "") -> bool:
         """Insert one row, or update the one with the same `key`; True when the row was written.
@@ -153,7 +156,7 @@ class Database:
         changed = {name: statement.excluded[name] for name in values if name not in key}
         statement = statement.on_conflict_do_update(index_elements=list(key), set_=changed, where=where)
         with self.write() as connection:
-            return bool(connection.execute(statement).rowcount)
+            return connection.execute(statement.returning(*table.primary_key)).first() is not None
 
     def check(self) -> None:
         """Return when the database answers; raise `TransientError` with the reason when it does not."""

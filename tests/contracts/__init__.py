@@ -1,0 +1,1 @@
+"""One suite per Protocol or store that every implementation runs."""
