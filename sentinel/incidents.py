@@ -18,7 +18,11 @@ class IncidentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentAlert:
-    """One alert inside an incident, as of the incident's revision."""
+    """One alert inside an incident, as of the incident's revision.
+
+    `score` and `threshold` (the detector's own unit) are those of the strongest window so far; `value` and `verdict`
+    are of the last window.
+    """
 
     alert_id: str
     series: Series
@@ -36,6 +40,7 @@ class IncidentAlert:
     score: float
     text: str
     window_seconds: float = 60.0
+    threshold: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
