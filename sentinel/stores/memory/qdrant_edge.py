@@ -137,7 +137,7 @@ def _create_shard(path: Path, size: int) -> edge.EdgeShard:
 
 
 def _stored(shard: edge.EdgeShard, incident_id: str) -> dict[str, Any] | None:
-    found = shard.retrieve([point_id(incident_id)], with_payload=True)
+    found = shard.retrieve([point_id(incident_id)], with_payload=True, with_vector=False)
     return (found[0].payload or {}) if found else None
 
 

@@ -1,0 +1,1 @@
+"""Tests of the store adapters that go beyond their contracts: processes, outages, pinned files."""
