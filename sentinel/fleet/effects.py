@@ -61,8 +61,9 @@ class Effects:
             hit = impact(fault, start, float(healthy[row, MEMORY]))
             errors += hit.errors * self._weights[row]
             delay += (hit.latency - 1) * self._weights[row]
-            noise = 1 + 0.1 * (healthy[row, CPU] - 0.5)
-            values[row, CPU] = max(values[row, CPU], hit.cpu * noise)
+            # A tenth of the healthy movement stays on the floor: a dead flat line would look like a broken sensor.
+            burnt = hit.cpu * (1 + 0.1 * (healthy[row, CPU] - 0.5))
+            values[row, CPU] = max(values[row, CPU], burnt)
             values[row, MEMORY] = max(values[row, MEMORY], hit.memory)
         values[:, ERRORS] *= 1 + errors / self._patterns.profiles.errors
         values[:, LATENCY] *= 1 + delay

@@ -255,5 +255,6 @@ def make_fleet(
     if not live:
         start -= int(settings.history_days * DAY) // MINUTE * MINUTE
     clock = SimClock(start, settings.factor, wall, Phase.LIVE if live else Phase.HISTORY)
-    clock.pause(paused=live and settings.start_paused)
+    if live and settings.start_paused:
+        clock.pause()
     return Fleet(catalogue, settings, clock)

@@ -40,18 +40,21 @@ class Profiles:
 
     @classmethod
     def draw(cls, catalogue: ServiceCatalogue, settings: FleetSettings) -> Profiles:
-        """Draw the profile of every service from the seed and its name, so that a new service changes no other."""
-        reached = surge_services(catalogue, settings.surge.hops)
-        columns = [(*_draw_one(settings.seed, name), float(name in reached)) for name in catalogue.services]
+        """Draw the profile of every service from the seed, its name and its depth: entries get most and take longest."""
+        depth, hops = depths(catalogue), settings.surge.hops
+        columns = [
+            (*_draw_one(settings.seed, name, depth.get(name, 0)), float(depth.get(name, hops + 1) <= hops))
+            for name in catalogue.services
+        ]
         return cls(*np.array(columns, dtype=np.float64).reshape(len(columns), 9).T)
 
 
-def _draw_one(seed: int, name: str) -> tuple[float, ...]:
+def _draw_one(seed: int, name: str, depth: int) -> tuple[float, ...]:
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     return (
-        float(np.exp(rng.uniform(np.log(40), np.log(400)))),
+        400 * 0.75**depth * rng.uniform(0.5, 1),
         rng.uniform(0.002, 0.008),
-        float(np.exp(rng.uniform(np.log(0.02), np.log(0.25)))),
+        0.2 * 0.65**depth * rng.uniform(0.5, 1),
         rng.uniform(0.08, 0.15),
         rng.uniform(0.2, 0.35),
         rng.uniform(0.4, 0.6),
@@ -60,12 +63,14 @@ def _draw_one(seed: int, name: str) -> tuple[float, ...]:
     )
 
 
-def surge_services(catalogue: ServiceCatalogue, hops: int) -> frozenset[str]:
-    """The services that the surge reaches: those that nobody calls, and what they call up to `hops` calls on."""
-    reached = {name for name in catalogue.services if not catalogue.callers(name)}
-    for _ in range(hops):
-        reached |= {callee for name in reached for callee in catalogue.callees(name)}
-    return frozenset(reached)
+def depths(catalogue: ServiceCatalogue) -> dict[str, int]:
+    """Calls between each service and the nearest entry (a service that nobody calls); without those no entry reaches."""
+    frontier = {name for name in catalogue.services if not catalogue.callers(name)}
+    found: dict[str, int] = {}
+    while frontier:
+        found |= dict.fromkeys(frontier, max(found.values(), default=-1) + 1)
+        frontier = {callee for name in frontier for callee in catalogue.callees(name)} - found.keys()
+    return found
 
 
 def daily_shape(times: Floats) -> Floats:

@@ -94,7 +94,8 @@ class TelemetryWriter:
 def produce_history(fleet: Fleet, writer: TelemetryWriter, stop: threading.Event) -> None:
     """Write the healthy past, from the clock's time up to the live start, as fast as the broker takes it.
 
-    Leaves the clock at the live start and in the live phase (paused when the settings say so), unless stopped before.
+    Leaves the clock at the live start and in the live phase, unless stopped before; paused when the settings say so or
+    when it was paused meanwhile.
     """
     start, end = int(fleet.clock.now()), live_start(fleet.settings)
     while start < end and not stop.is_set():
@@ -105,7 +106,8 @@ def produce_history(fleet: Fleet, writer: TelemetryWriter, stop: threading.Event
     writer.flush()
     if not stop.is_set():
         fleet.clock.jump(end)
-        fleet.clock.pause(paused=fleet.settings.start_paused)
+        if fleet.settings.start_paused:
+            fleet.clock.pause()
         fleet.clock.enter(Phase.LIVE)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from sentinel.fleet.patterns import CPU, ERRORS, LATENCY, MEMORY, METRICS, REQUESTS, Patterns, surge_services
+from sentinel.fleet.patterns import CPU, ERRORS, LATENCY, MEMORY, METRICS, REQUESTS, Patterns, depths
 from sentinel.fleet.settings import FleetSettings
 from tests.fleet.shop import CATALOGUE
 
@@ -51,7 +51,7 @@ def test_traffic_is_higher_by_day_than_by_night_and_on_weekdays_than_on_sunday()
 
 @pytest.mark.parametrize("monday", [2, 9, 16])
 def test_every_monday_at_nine_the_services_near_the_entry_get_twice_the_requests(monday: int) -> None:
-    reached = surge_services(CATALOGUE, 2)
+    reached = {name for name, depth in depths(CATALOGUE).items() if depth <= 2}
     assert {"web", "api-gateway", "cart"} <= reached
     assert "orders-db" not in reached
     for row, name in enumerate(PATTERNS.services):
