@@ -23,18 +23,22 @@ class AlertStore:
         with self._database.write():
             return sum(self._add(message) for message in messages)
 
-    def messages(self, alert_ids: Collection[str], *, starting_at: float = 0.0) -> list[AlertMessage]:
+    def messages(
+        self, alert_ids: Collection[str], *, starting_at: float = 0.0, last: int | None = None
+    ) -> list[AlertMessage]:
         """All messages of these alerts whose window starts at or after `starting_at` (event time), in window order.
 
         Verification passes the executor's `effective_at`: what a window that began before saw says nothing of the fix.
+        `last` keeps only so many of the newest.
         """
         table = tables.alert_messages
         query = (
             sa.select(table.c.document)
             .where(table.c.alert_id.in_(list(alert_ids)), table.c.window_start >= starting_at)
-            .order_by(table.c.window_end, table.c.message_id)
+            .order_by(table.c.window_end.desc(), table.c.message_id.desc())
+            .limit(last)
         )
-        return self._read(query)
+        return self._read(query)[::-1]
 
     def fired(self, services: Collection[str], *, since: float) -> list[AlertMessage]:
         """The `firing` messages of these services with `fired_at` >= `since` (event time), oldest first."""

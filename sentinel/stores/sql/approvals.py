@@ -9,10 +9,11 @@ import sqlalchemy as sa
 
 from sentinel.approvals import ApprovalDecision, ApprovalRequest, ApprovalStatus, Choice, Role
 from sentinel.errors import RefusedError
+from sentinel.paging import Page, make_cursor
 from sentinel.stores.sql import tables
 from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.documents import from_document, to_document
-from sentinel.stores.sql.paging import Page, make_cursor, newest_first
+from sentinel.stores.sql.paging import newest_first
 
 _REQUESTS = tables.approval_requests
 _DECISIONS = tables.approval_decisions
@@ -87,18 +88,18 @@ class ApprovalStore:
         items = tuple(_request(row) for row in rows[:limit])
         return Page(items, make_cursor(items[-1].requested_at, items[-1].id) if len(rows) > limit else "")
 
-    def decide(self, answer: Answer, *, now: float) -> ApprovalDecision:
+    def decide(self, answer: Answer, *, now: float) -> tuple[ApprovalDecision, bool]:
         """Write the one decision on a request; of any number at once exactly one wins.
 
         Raises `RefusedError` whose `rule` is `unknown_request`, `role`, `wrong_digest`, `already_decided`, `expired`,
-        `superseded` or `idempotency_key`. The same answer with the same idempotency key again returns the first
-        decision.
+        `superseded` or `idempotency_key`. Returns (decision, whether this call wrote it): the same answer with the
+        same idempotency key again gets the first decision.
         """
         with self._database.write() as connection:
             self._database.lock(f"approval:{answer.request_id}")
             earlier = self._earlier(connection, answer)
             if earlier is not None:
-                return earlier
+                return earlier, False
             request = self.get(answer.request_id)
             if request is None:
                 raise RefusedError("unknown_request", f"there is no approval request {answer.request_id!r}")
@@ -124,7 +125,7 @@ class ApprovalStore:
                     idempotency_key=answer.idempotency_key or None,
                 )
             )
-        return decision
+        return decision, True
 
     def expire(self, now: float) -> list[ApprovalRequest]:
         """Mark every unanswered request whose time is up; returns those that this call marked."""

@@ -12,10 +12,10 @@ from sentinel.audit_anchor import AnchorFile
 from sentinel.audit_chain import GENESIS, AnchoredHead, AuditRecord, AuditVerdict, record_hash, verify
 from sentinel.canonical import plain
 from sentinel.logs import get_logger
+from sentinel.paging import Page, make_cursor, read_cursor
 from sentinel.stores.sql import tables
 from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.documents import from_document, to_document
-from sentinel.stores.sql.paging import Page, make_cursor, read_cursor
 
 _AUDIT = tables.audit
 _BATCH = 1000

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 
 from sentinel.alerts import FaultKind, Severity
 from sentinel.incidents import Incident, IncidentStatus
+from sentinel.paging import Page, make_cursor
 from sentinel.stores.sql import tables
 from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.documents import from_document, to_document
-from sentinel.stores.sql.paging import Page, make_cursor, newest_first
+from sentinel.stores.sql.paging import newest_first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

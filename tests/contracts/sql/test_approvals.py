@@ -27,7 +27,8 @@ def test_a_request_comes_back_as_it_was_and_is_created_once(stores):
 def test_a_decision_is_stored_and_gives_the_status(stores, choice, status):
     stores.approvals.create(request())
     assert stores.approvals.decision("apr-1") is None
-    decision = stores.approvals.decide(answer(choice=choice), now=150.0)
+    decision, fresh = stores.approvals.decide(answer(choice=choice), now=150.0)
+    assert fresh
     assert decision == ApprovalDecision(
         request_id="apr-1",
         digest=DIGEST,
@@ -94,8 +95,8 @@ def test_expiry_marks_only_what_is_due_and_unanswered(stores):
 def test_the_same_answer_with_the_same_key_is_given_once(stores):
     stores.approvals.create(request())
     stores.approvals.create(request("apr-2"))
-    first = stores.approvals.decide(answer(idempotency_key="k1"), now=150.0)
-    assert stores.approvals.decide(answer(idempotency_key="k1"), now=160.0) == first
+    first, _ = stores.approvals.decide(answer(idempotency_key="k1"), now=150.0)
+    assert stores.approvals.decide(answer(idempotency_key="k1"), now=160.0) == (first, False)
     assert refusal(stores, idempotency_key="k1", choice=Choice.REJECT) == "idempotency_key"
     assert refusal(stores, idempotency_key="k1", request_id="apr-2") == "idempotency_key"
     assert refusal(stores, idempotency_key="k2") == "already_decided"
@@ -123,7 +124,7 @@ def test_of_fifty_decisions_at_once_exactly_one_wins(stores):
     def decide(number):
         choice = Choice.APPROVE if number % 2 else Choice.REJECT
         try:
-            return stores.approvals.decide(answer(actor=f"person-{number}", choice=choice), now=150.0)
+            return stores.approvals.decide(answer(actor=f"person-{number}", choice=choice), now=150.0)[0]
         except RefusedError as error:
             return error.rule
 

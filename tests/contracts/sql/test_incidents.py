@@ -109,6 +109,7 @@ def test_windows_after_an_action_are_found_in_order(stores):
     messages = [alert_message(start) for start in (960.0, 900.0, 1020.0)]
     assert stores.alerts.add(messages) == 3
     assert [m.window.start for m in stores.alerts.messages(["alr-1"], starting_at=960.0)] == [960.0, 1020.0]
+    assert [m.window.start for m in stores.alerts.messages(["alr-1"], last=2)] == [960.0, 1020.0]
     assert stores.alerts.messages(["alr-2"]) == []
     assert stores.alerts.messages([]) == []
 
