@@ -13,7 +13,10 @@ from sentinel.errors import PermanentError
 
 
 class FleetRequestError(PermanentError):
-    """A request that the fleet refuses. `status` is the HTTP status: 404 unknown, 409 changed meanwhile, 422 wrong."""
+    """A request that the fleet refuses.
+
+    `status` is the HTTP status: 404 unknown, 409 changed meanwhile, 422 wrong, 503 not yet.
+    """
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)

@@ -110,8 +110,8 @@ class Fleet:
         """Apply an action, or with `dry_run` only say what it would do.
 
         A known idempotency key gets the first answer again and nothing is done. Raises `FleetRequestError`: 404 unknown
-        service, 409 another resource version or history still running, 422 bad parameters, a missing key, or a key
-        that another request has used.
+        service, 409 another resource version, 422 bad parameters, a missing key, or a key
+        that another request has used, 503 while the history is being produced.
         """
         params = check_params(request.action, request.params)
         with self._lock:
@@ -133,7 +133,7 @@ class Fleet:
             return self._apply(request, params, state, after)
 
     def inject(self, kind: FleetFault, service: str, params: dict[str, Any]) -> Fault:
-        """Begin a fault now. Raises `FleetRequestError`: 404 unknown service, 409 in the history, 422 bad parameters."""
+        """Begin a fault now. Raises `FleetRequestError`: 404 unknown service, 422 bad parameters, 503 in the history."""
         try:
             checked = PARAMS[kind].model_validate(params)
         except ValidationError as error:
@@ -178,7 +178,7 @@ class Fleet:
     def _refuse_history(self) -> None:
         if self.clock.phase is Phase.HISTORY:
             raise FleetRequestError(
-                409, "the history is still being produced; GET /v1/clock tells when the live phase begins"
+                503, "the history is still being produced; GET /v1/clock tells when the live phase begins"
             )
 
     def _answered(self, key: str, asked: object) -> dict[str, Any]:

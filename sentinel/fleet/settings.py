@@ -52,7 +52,7 @@ class FleetSettings(Section):
     """The weekly surge of visitors."""
     host: str = "127.0.0.1"
     """Address that the HTTP control listens on."""
-    port: int = Field(default=8790, ge=0, le=65535)
+    port: int = Field(default=8090, ge=0, le=65535)
     """Port of the HTTP control; 0 takes any free one."""
 
 

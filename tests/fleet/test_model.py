@@ -175,7 +175,10 @@ def test_faults_and_actions_wait_for_the_live_phase() -> None:
     fleet = make_fleet(CATALOGUE, FleetSettings(), lambda: 0.0, live=False)
     with pytest.raises(FleetRequestError, match="history") as error:
         fleet.inject(FleetFault.MEMORY_LEAK, "web", {})
-    assert error.value.status == 409
+    assert error.value.status == 503
+    with pytest.raises(FleetRequestError, match="history"):
+        fleet.act(ActionRequest(service="web", action=FleetAction.RESTART, params={}, idempotency_key="k"))
+    assert fleet.actions() == []
 
 
 def test_a_change_of_version_is_told_once_with_its_cause() -> None:

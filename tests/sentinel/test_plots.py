@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,3 +62,15 @@ def test_what_cannot_be_drawn_is_a_clear_error(plot: SeriesPlot, name: str, word
     with pytest.raises(PermanentError, match=words):
         plot_series(plot, tmp_path / name)
     assert not (tmp_path / name).exists()
+
+
+def test_without_matplotlib_the_error_names_the_extra(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from pathlib import Path\n"
+        "from sentinel.plots import SeriesPlot, plot_series\n"
+        "plot_series(SeriesPlot(title='t', unit='u', times=[0.0], values=[1.0]), Path(sys.argv[1]))\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "one.svg")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "PermanentError: plots need matplotlib: pip install 'aiops-sentinel[plots]'" in ended.stderr
