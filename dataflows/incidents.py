@@ -58,48 +58,48 @@ def wire_incidents(alerts: Stream[AlertMessage], outcomes: Stream[Outcome], part
     """Put the steps behind two streams of decoded messages; the caller joins what comes out to its sinks."""
     finder = FactFinder(parts.history, parts.memory, parts.catalogue, parts.settings, parts.now)
     grouped = op.key_rm(
-        "incidents.unkey_groups", correlate("incidents.correlate", alerts, parts.settings, parts.catalogue, parts.now)
+        "incidents_unkey_groups", correlate("incidents_correlate", alerts, parts.settings, parts.catalogue, parts.now)
     )
-    groups = op.filter_map("incidents.groups", grouped, _only(GroupEvent))
+    groups = op.filter_map("incidents_groups", grouped, _only(GroupEvent))
     enriched = op.key_rm(
-        "incidents.unkey_facts",
+        "incidents_unkey_facts",
         enrich(
-            "incidents.enrich",
-            op.key_on("incidents.groups_key", groups, lambda event: event.group.id),
-            op.key_on("incidents.outcomes_key", outcomes, lambda outcome: outcome.incident_id),
+            "incidents_enrich",
+            op.key_on("incidents_groups_key", groups, lambda event: event.group.id),
+            op.key_on("incidents_outcomes_key", outcomes, lambda outcome: outcome.incident_id),
             finder,
             parts.catalogue,
             parts.settings,
             parts.now,
         ),
     )
-    candidates = op.filter_map("incidents.candidates", enriched, _only(Incident))
-    judged = op.key_rm("incidents.unkey_revisions", dedupe("incidents.dedupe", candidates, parts.now))
+    candidates = op.filter_map("incidents_candidates", enriched, _only(Incident))
+    judged = op.key_rm("incidents_unkey_revisions", dedupe("incidents_dedupe", candidates, parts.now))
     rows = (
-        op.filter_map("incidents.correlate_rows", grouped, _only(Decision)),
-        op.filter_map("incidents.enrich_rows", enriched, _only(Decision)),
-        op.filter_map("incidents.dedupe_rows", judged, _only(Decision)),
+        op.filter_map("incidents_correlate_rows", grouped, _only(Decision)),
+        op.filter_map("incidents_enrich_rows", enriched, _only(Decision)),
+        op.filter_map("incidents_dedupe_rows", judged, _only(Decision)),
     )
     return IncidentStreams(
-        op.filter_map("incidents.revisions", judged, _only(Incident)), op.merge("incidents.rows", *rows)
+        op.filter_map("incidents_revisions", judged, _only(Incident)), op.merge("incidents_rows", *rows)
     )
 
 
 def flow(reading: Reading, topics: Topics, parts: IncidentParts) -> Dataflow:
     """The flow as a process of its own, from Kafka to Kafka."""
     dataflow = Dataflow("incidents")
-    alerts = read_messages("incidents.alerts", dataflow, reading, topics.alerts, AlertMessage)
-    outcomes = read_messages("incidents.outcomes", dataflow, reading, topics.outcomes, Outcome)
+    alerts = read_messages("incidents_alerts", dataflow, reading, topics.alerts, AlertMessage)
+    outcomes = read_messages("incidents_outcomes", dataflow, reading, topics.outcomes, Outcome)
     write_incidents(wire_incidents(alerts, outcomes, parts), reading, topics)
     return dataflow
 
 
 def write_incidents(streams: IncidentStreams, reading: Reading, topics: Topics) -> None:
     """Join what the steps say to the topics `incidents` and `decisions`."""
-    write("incidents.write", op.map("incidents.out", streams.incidents, incident_out), reading.kafka, topics.incidents)
+    write("incidents_write", op.map("incidents_out", streams.incidents, incident_out), reading.kafka, topics.incidents)
     write(
-        "incidents.write_decisions",
-        op.map("incidents.decisions_out", streams.decisions, decision_out),
+        "incidents_write_decisions",
+        op.map("incidents_decisions_out", streams.decisions, decision_out),
         reading.kafka,
         topics.decisions,
     )
