@@ -146,3 +146,18 @@ def trace_hex(high: int, low: int) -> str:
     '000000000000000100000000000000ff'
     """
     return f"{int(high):016x}{int(low):016x}" if high or low else ""
+
+
+PackedAssignment = tuple[int, str, tuple[tuple[str, str], ...], str, int]
+"""An assignment as plain values, for snapshots."""
+
+
+def pack(each: Assignment) -> PackedAssignment:
+    """An assignment as plain values."""
+    return each.slot, each.series.name, each.series.labels, each.rule, each.group
+
+
+def unpack(packed: PackedAssignment) -> Assignment:
+    """The assignment that `pack` took apart."""
+    slot, name, labels, rule, group = packed
+    return Assignment(slot, Series(name, labels), rule, group)

@@ -1,0 +1,49 @@
+"""The one place that knows every kind of detector."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from operators.blocks import Frozen
+from operators.detectors.contract import PointDetector, judge_band
+from operators.detectors.half_space_trees import judge_score
+from operators.detectors.iqr import Iqr
+from operators.detectors.seasonal import Seasonal, judge_season
+from operators.detectors.settings import (
+    DetectorSettings,
+    HalfSpaceTreesSettings,
+    IqrSettings,
+    PointSettings,
+    SeasonalSettings,
+    ZScoreSettings,
+)
+from operators.detectors.zscore import ZScore
+
+
+def build(name: str, settings: PointSettings, horizon: float) -> PointDetector:
+    """The detector for these settings; `horizon`: seconds that a snapshot must be able to judge ahead."""
+    match settings:
+        case ZScoreSettings():
+            return ZScore(name, settings)
+        case IqrSettings():
+            return Iqr(name, settings)
+        case SeasonalSettings():
+            return Seasonal(name, settings, horizon)
+        case _:
+            assert_never(settings)
+
+
+def judge(settings: DetectorSettings, frozen: Frozen, time: float, value: float) -> bool:
+    """Whether a detector's snapshot calls `value` at `time` normal.
+
+    For half-space trees `value` is the score by the snapshot's own trees (`judge_vector`).
+    """
+    match settings:
+        case ZScoreSettings() | IqrSettings():
+            return judge_band(frozen, value)
+        case HalfSpaceTreesSettings():
+            return judge_score(frozen, value)
+        case SeasonalSettings():
+            return judge_season(frozen, time, value)
+        case _:
+            assert_never(settings)
