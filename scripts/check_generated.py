@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATED: list[tuple[str, list[str]]] = []
+GENERATED: list[tuple[str, list[str]]] = [
+    ("api/openapi.json", ["-m", "api.openapi"]),
+]
 
 
 def generate(command: list[str]) -> str:

@@ -78,10 +78,53 @@ ALERT_MESSAGES_REPEATED = Counter(
 INCIDENTS_OPENED = Counter("sentinel_incidents_opened_total", "Incidents that were opened.", registry=REGISTRY)
 INCIDENTS_RESOLVED = Counter("sentinel_incidents_resolved_total", "Incidents that resolved.", registry=REGISTRY)
 PAGES_SAVED = Counter(
-    "sentinel_pages_saved_total", "Alerts that joined an open incident instead of asking for attention.", registry=REGISTRY
+    "sentinel_pages_saved_total",
+    "Alerts that joined an open incident instead of asking for attention.",
+    registry=REGISTRY,
 )
 INCIDENT_REVISIONS = Counter(
     "sentinel_incident_revisions_total", "Candidate revisions of incidents, by verdict.", ["verdict"], registry=REGISTRY
+)
+
+HTTP_REQUESTS = Counter(
+    "sentinel_http_requests_total", "Requests that the API answered.", ["method", "route", "status"], registry=REGISTRY
+)
+HTTP_SECONDS = Histogram(
+    "sentinel_http_request_seconds",
+    "Wall time of one request of the API.",
+    ["route"],
+    buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+    registry=REGISTRY,
+)
+AUTHENTICATION_FAILURES = Counter(
+    "sentinel_authentication_failures_total", "Requests that the API refused for their key.", registry=REGISTRY
+)
+APPROVAL_DECISIONS = Counter(
+    "sentinel_approval_decisions_total",
+    "Answers to approval requests, by what became of them.",
+    ["result"],
+    registry=REGISTRY,
+)
+AUDIT_ANCHOR_FAILURES = Counter(
+    "sentinel_audit_anchor_failures_total",
+    "Heads of the audit chain that could not be written outside.",
+    registry=REGISTRY,
+)
+
+RUNS_PARKED = Gauge(
+    "sentinel_runs_parked", "Remediation runs that wait for a decision or for windows.", registry=REGISTRY
+)
+RUN_ERRORS = Counter(
+    "sentinel_run_errors_total",
+    "Drives of a run that ended in an error: transient ones are tried again, others end the run.",
+    ["kind"],
+    registry=REGISTRY,
+)
+ACTIONS_APPLIED = Counter(
+    "sentinel_actions_applied_total", "Actions that an executor applied, undos included.", ["type"], registry=REGISTRY
+)
+OUTCOMES_RECORDED = Counter(
+    "sentinel_outcomes_total", "Attempts that ended, by their result.", ["result"], registry=REGISTRY
 )
 
 

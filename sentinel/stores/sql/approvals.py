@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,6 +72,12 @@ class ApprovalStore:
         with self._database.read() as connection:
             row = connection.execute(sa.select(_DECISIONS).where(_DECISIONS.c.request_id == request_id)).one_or_none()
         return None if row is None else _decision(row)
+
+    def decided(self, request_ids: Collection[str]) -> set[str]:
+        """Which of these requests have a decision: one query for everything that the worker waits for."""
+        query = sa.select(_DECISIONS.c.request_id).where(_DECISIONS.c.request_id.in_(list(request_ids)))
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
 
     def find(
         self, *, status: ApprovalStatus | None = None, incident_id: str = "", cursor: str = "", limit: int = 50

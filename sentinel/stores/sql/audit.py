@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sentinel import metrics
 from sentinel.audit_anchor import AnchorFile
 from sentinel.audit_chain import GENESIS, AnchoredHead, AuditRecord, AuditVerdict, record_hash, verify
 from sentinel.canonical import plain
@@ -126,6 +127,7 @@ class AuditLog:
         except OSError as error:
             # The record is committed: failing the caller now would claim the opposite. Health shows the error.
             self.anchor_error = str(error)
+            metrics.AUDIT_ANCHOR_FAILURES.inc()
             log.error("audit_anchor_failed", seq=record.seq, path=str(self._anchor.path), error=str(error))  # noqa: TRY400
 
 

@@ -1,0 +1,135 @@
+"""`/api/v1/approvals`: the questions that wait for a person, and the one way to answer them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.keys import Caller
+from api.parts import ApiParts, Cursor, Decider, IdempotencyKey, Limit, ObjectId, State, Viewer, Word
+from api.problems import ProblemError, problem_of
+from sentinel import metrics
+from sentinel.api_types import ApprovalView
+from sentinel.approvals import ApprovalDecision, ApprovalRequest, ApprovalStatus, Choice
+from sentinel.errors import RefusedError
+from sentinel.paging import Page
+from sentinel.stores.sql.approvals import Answer
+
+router = APIRouter(prefix="/api/v1/approvals", tags=["approvals"])
+
+
+class DecisionBody(BaseModel):
+    """A person's answer."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    choice: Choice
+    """`approve` or `reject`."""
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """The digest of the request as it was read: the answer is for exactly that plan and diff."""
+    reason: Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+    """Why; goes to the audit and, for a rejection, to the planner."""
+
+
+@router.get("", operation_id="list_approvals")
+def list_approvals(
+    state: State,
+    _caller: Viewer,
+    *,
+    status: ApprovalStatus | None = None,
+    incident_id: Word = "",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+) -> Page[ApprovalRequest]:
+    """Approval requests, newest first. One that has passed its expiry shows as `expired` even before it is marked."""
+    page = state.parts.stores.approvals.find(status=status, incident_id=incident_id, cursor=cursor, limit=limit)
+    return replace(page, items=tuple(_as_of(state.parts, request) for request in page.items))
+
+
+@router.get("/{request_id}", operation_id="get_approval")
+def get_approval(state: State, _caller: Viewer, request_id: ObjectId) -> ApprovalView:
+    """One request with its plan, live diff, policy verdict, and its decision when there is one."""
+    store = state.parts.stores.approvals
+    request = store.get(request_id)
+    if request is None:
+        raise ProblemError(404, f"there is no approval request {request_id!r}", rule="unknown_request")
+    return ApprovalView(request=_as_of(state.parts, request), decision=store.decision(request_id))
+
+
+@router.post("/{request_id}/decision", operation_id="decide_approval")
+def decide_approval(
+    http: Request,
+    state: State,
+    caller: Decider,
+    request_id: ObjectId,
+    body: DecisionBody,
+    idempotency_key: IdempotencyKey = "",
+) -> ApprovalDecision:
+    """Approve or reject, once. 409: wrong digest or already decided; 410: expired or superseded."""
+    answer = Answer(
+        request_id=request_id,
+        digest=body.digest,
+        choice=body.choice,
+        actor=caller.name,
+        role=caller.role,
+        reason=body.reason,
+        idempotency_key=idempotency_key,
+    )
+    try:
+        decision, fresh = _decide(state.parts, answer, http)
+    except RefusedError as error:
+        metrics.APPROVAL_DECISIONS.labels(error.rule).inc()
+        _audit_refusal(state.parts, caller, answer, error, http)
+        raise problem_of(error) from error
+    metrics.APPROVAL_DECISIONS.labels(answer.choice.value if fresh else "repeated").inc()
+    return decision
+
+
+def _decide(parts: ApiParts, answer: Answer, http: Request) -> tuple[ApprovalDecision, bool]:
+    """The decision and its audit record, in one transaction."""
+    with parts.stores.database.write():
+        decision, fresh = parts.stores.approvals.decide(answer, now=parts.now())
+        request = parts.stores.approvals.get(answer.request_id)
+        if fresh and request is not None:
+            parts.stores.audit.append(
+                actor=answer.actor,
+                action=f"approval.{answer.choice.value}",
+                target=request.id,
+                reason=answer.reason,
+                digest=answer.digest,
+                at=decision.decided_at,
+                trace_id=request.trace_id or http.state.trace_id,
+                details={
+                    "role": answer.role.value,
+                    "incident_id": request.incident_id,
+                    "run_id": request.run_id,
+                    "request_id": http.state.request_id,
+                },
+            )
+        return decision, fresh
+
+
+def _audit_refusal(parts: ApiParts, caller: Caller, answer: Answer, error: RefusedError, http: Request) -> None:
+    parts.stores.audit.append(
+        actor=caller.name,
+        action="approval.refused",
+        target=answer.request_id,
+        reason=str(error),
+        digest=answer.digest,
+        at=parts.now(),
+        trace_id=http.state.trace_id,
+        details={
+            "rule": error.rule,
+            "choice": answer.choice.value,
+            "role": answer.role.value,
+            "request_id": http.state.request_id,
+        },
+    )
+
+
+def _as_of(parts: ApiParts, request: ApprovalRequest) -> ApprovalRequest:
+    due = request.status is ApprovalStatus.PENDING and parts.now() >= request.expires_at
+    return replace(request, status=ApprovalStatus.EXPIRED) if due else request
