@@ -5,15 +5,36 @@ Nothing here runs before it is called; what is opened belongs to the caller, who
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from api.app import create_app
+from api.parts import ApiParts
+from api.server import run_api as serve_api
+from remediation.checkpoints import open_checkpointer
+from remediation.executors.dry_run import DryRunExecutor
+from remediation.executors.fleet import FleetExecutor
+from remediation.executors.protocol import Executor
+from remediation.graph import build_graph
+from remediation.intake import Intake, open_source
+from remediation.journal import Journal
+from remediation.notifiers.console import ConsoleNotifier
+from remediation.parts import Parts
+from remediation.planners.runbook import RunbookPlanner
+from remediation.publishing import Outbox
+from remediation.runbooks import load_runbooks
+from remediation.worker import Worker
 from sentinel import logs
 from sentinel.archive import Archive
 from sentinel.cli.settings import Settings
 from sentinel.config import resolve
+from sentinel.health import Probe
+from sentinel.kafka import Publisher, check_broker, ensure_topics
 from sentinel.stores.history.opening import open_history
 from sentinel.stores.history.protocol import SeriesHistory
 from sentinel.stores.memory.opening import open_embedder, open_memory
@@ -21,6 +42,7 @@ from sentinel.stores.memory.protocol import IncidentMemory
 from sentinel.stores.sql.database import Database, database_url
 from sentinel.stores.sql.migrate import migrate
 from sentinel.stores.sql.stores import SqlStores
+from sentinel.topics import Topics
 
 
 def configure_logs(settings: Settings) -> None:
@@ -60,3 +82,54 @@ def anchor_of(settings: Settings) -> Path:
 def run_archive(settings: Settings, history: SeriesHistory, stop: threading.Event) -> None:
     """Copy telemetry and decisions into the history until `stop` is set."""
     Archive(settings.kafka, history, settings.archive, settings.telemetry).run(stop)
+
+
+def run_worker(settings: Settings, stores: SqlStores, stop: threading.Event) -> None:
+    """Drive remediation runs until `stop` is set."""
+    ensure_topics(settings.kafka)
+    topics = Topics(settings.kafka.topic_prefix)
+    parts = _worker_parts(settings, stores)
+    with (
+        open_checkpointer(stores.database) as checkpointer,
+        Publisher(settings.kafka) as publisher,
+        closing(open_source(settings.kafka, stores.projection)) as source,
+    ):
+        intake = Intake(source, stores.projection, topics)
+        outbox = Outbox(publisher, topics, stores.outcomes, parts.journal)
+        Worker(parts, build_graph(parts, checkpointer), intake, outbox, owner=_worker_name()).run(stop)
+
+
+def _worker_name() -> str:
+    """Unique among the workers that run at the same time: leases are held under it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _worker_parts(settings: Settings, stores: SqlStores) -> Parts:
+    remediation = settings.remediation
+    executor = _executor(settings)
+    return Parts(
+        settings=remediation,
+        services=settings.services,
+        stores=stores,
+        planner=RunbookPlanner(load_runbooks(Path(remediation.runbooks))),
+        executors={executor.backend: executor},
+        notifier=ConsoleNotifier(),
+        journal=Journal(stores, time.time, remediation.hash),
+        now=time.time,
+    )
+
+
+def _executor(settings: Settings) -> Executor:
+    chosen = settings.remediation.executor
+    fleet = FleetExecutor(chosen.fleet)
+    return fleet if chosen.kind == "fleet" else DryRunExecutor(fleet)
+
+
+def run_api(settings: Settings, stores: SqlStores, history: SeriesHistory | None, stop: threading.Event) -> None:
+    """Serve the API until `stop` is set. Without a history (another process owns its path) those routes answer 503."""
+    probes = [Probe("database", stores.database.check), Probe("broker", lambda: check_broker(settings.kafka))]
+    if history is not None:
+        probes.append(Probe("history", history.check, required=False))
+    parts = ApiParts(stores=stores, now=time.time, history=history, probes=tuple(probes))
+    app = create_app(settings.api, parts)
+    serve_api(app, settings.api.host, settings.api.port, stop, drain_seconds=settings.api.drain_seconds)

@@ -95,15 +95,18 @@ def load_settings(path: Path | None, env: Mapping[str, str] = os.environ) -> Set
     Raises `ConfigError` with `file:line` for every mistake.
     """
     if path is None:
-        return Settings()
+        return _with_runbooks(Settings(), SHIPPED / "runbooks")
     settings = load_file(path, Settings, env)
     if settings.catalogue_file:
         if settings.services.services:
             raise ConfigError(f"{path}:1: give `services` or `catalogue_file`, not both")
         catalogue = load_file(_beside(path, settings.catalogue_file), ServiceCatalogue, env)
         settings = settings.model_copy(update={"services": catalogue})
-    runbooks = str(_beside(path, settings.remediation.runbooks))
-    remediation = settings.remediation.model_copy(update={"runbooks": runbooks})
+    return _with_runbooks(settings, _beside(path, settings.remediation.runbooks))
+
+
+def _with_runbooks(settings: Settings, folder: Path) -> Settings:
+    remediation = settings.remediation.model_copy(update={"runbooks": str(folder)})
     return settings.model_copy(update={"remediation": remediation})
 
 

@@ -1,0 +1,89 @@
+"""`sentinel check` and `sentinel schema`: what a configuration will do, and how editors complete it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sentinel.cli.options import Json
+from sentinel.cli.output import console, exit_codes, print_json, print_table
+
+if TYPE_CHECKING:
+    from sentinel.cli.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("check")(check)
+    app.command("schema")(schema)
+
+
+@exit_codes
+def check(
+    file: Annotated[Path, typer.Argument(help="The configuration file.", exists=True, dir_okay=False)],
+    as_json: Json = False,
+) -> None:
+    """Check a configuration file and show what it will do; mistakes are printed as `file:line` and exit with 2."""
+    from remediation.runbooks import load_runbooks  # noqa: PLC0415 - imports a room
+    from sentinel.cli.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings(file)
+    runbooks = load_runbooks(Path(settings.remediation.runbooks))
+    if as_json:
+        print_json(settings.model_dump(mode="json", by_alias=True))
+        return
+    console.print(f"{file}: valid\n")
+    print_table("What runs where", ("part", "setting"), _places(settings))
+    print_table("Rules, first match wins", ("rule", "watches", "window", "alerts when", "kind"), _rules(settings))
+    print_table("What may happen", ("policy", "value"), _policy(settings))
+    names = [(r.name, r.summary) for r in runbooks]
+    print_table("Runbooks", ("name", "does"), names)
+
+
+@exit_codes
+def schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors."""
+    from sentinel.cli.settings import Settings  # noqa: PLC0415 - imports every room
+
+    typer.echo(json.dumps(Settings.model_json_schema(by_alias=True), indent=2, sort_keys=True))
+
+
+def _places(settings: Settings) -> list[tuple[str, object]]:
+    kafka, stores = settings.kafka, settings.stores
+    return [
+        ("broker", kafka.bootstrap),
+        ("telemetry partitions", kafka.telemetry_partitions),
+        ("state", settings.state),
+        ("series history", stores.history),
+        ("incident memory", f"{stores.memory} ({stores.embedder})"),
+        ("database", stores.database.split("@")[-1]),
+        ("API", f"{settings.api.host}:{settings.api.port}, {len(settings.api.keys)} keys"),
+        ("services in the catalogue", len(settings.services.services)),
+    ]
+
+
+def _rules(settings: Settings) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for name, rule in (*settings.detection.rules.items(), *settings.detection.vectors.items()):
+        labels = "".join(f" {key}={pattern}" for key, pattern in rule.match.labels.items())
+        unless = f" unless {', '.join(rule.unless)}" if rule.unless else ""
+        when = f"{rule.for_} windows of {' or '.join(rule.detectors)} {rule.direction}{unless}"
+        shadow = " (shadow)" if rule.shadow else ""
+        rows.append((name, f"{', '.join(rule.match.names)}{labels}", f"{rule.window:g} s", when, f"{rule.kind}{shadow}"))
+    return rows
+
+
+def _policy(settings: Settings) -> list[tuple[str, object]]:
+    policy = settings.remediation.policy
+    allowed = [f"{', '.join(r.actions)} on {r.backend} {r.namespace}/{r.name}" for r in policy.allow]
+    automatic = [f"{r.action} (risk up to {r.max_risk}, {r.max_downtime:g} s)" for r in policy.automatic]
+    return [
+        ("mode", policy.mode),
+        ("allowed", "\n".join(allowed) or "nothing: every action is denied"),
+        ("by itself", "\n".join(automatic) or "nothing"),
+        ("executor", settings.remediation.executor.kind),
+        ("a question expires after", f"{settings.remediation.approvals.expires_after:g} s"),
+    ]

@@ -1,0 +1,167 @@
+"""Commands that run until they are told to stop: the whole in one process (`up`), or its parts one by one."""
+
+from __future__ import annotations
+
+import threading
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sentinel.cli.options import settings_of
+from sentinel.cli.output import EXIT_FAILED, console, exit_codes, fail
+from sentinel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sentinel.cli.settings import Settings
+    from sentinel.cli.supervision import Component
+
+
+class Flow(StrEnum):
+    """What `sentinel run` can run."""
+
+    DETECT = "detect"
+    INCIDENTS = "incidents"
+    PIPELINE = "pipeline"
+    ARCHIVE = "archive"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (up, run, worker, api, broker, fleet):
+        app.command(command.__name__)(command)
+
+
+Group = Annotated[int, typer.Option(help="Partition group that this process owns (of flow.partition_groups).", min=0)]
+
+
+@exit_codes
+def up(context: typer.Context, group: Group = 0) -> None:
+    """Run everything in this process: detection, incidents, archive, worker and API. Ends at SIGTERM or Ctrl-C."""
+    from sentinel.cli import bootstrap, flows  # noqa: PLC0415 - imports every room
+    from sentinel.cli.supervision import Component  # noqa: PLC0415
+
+    settings = _start(context)
+    with (
+        bootstrap.sql_of(settings) as stores,
+        bootstrap.history_of(settings) as history,
+        bootstrap.memory_of(settings) as memory,
+    ):
+        _run(
+            Component("pipeline", partial(flows.run_pipeline, settings, history, memory, group)),
+            [
+                Component("archive", partial(bootstrap.run_archive, settings, history)),
+                Component("worker", partial(bootstrap.run_worker, settings, stores)),
+                Component("api", partial(bootstrap.run_api, settings, stores, history)),
+            ],
+        )
+
+
+@exit_codes
+def run(
+    context: typer.Context,
+    flow: Annotated[Flow, typer.Argument(help="Which flow; `pipeline` is detect and incidents in one.")],
+    group: Group = 0,
+) -> None:
+    """Run one flow as a process of its own. Ends at SIGTERM or Ctrl-C, after a last snapshot."""
+    from sentinel.cli import bootstrap, flows  # noqa: PLC0415 - imports every room
+    from sentinel.cli.supervision import Component  # noqa: PLC0415
+
+    settings = _start(context)
+    match flow:
+        case Flow.DETECT:
+            _run(Component("detect", partial(flows.run_detect, settings, group)))
+        case Flow.INCIDENTS:
+            with bootstrap.history_of(settings) as history, bootstrap.memory_of(settings) as memory:
+                _run(Component("incidents", partial(flows.run_incidents, settings, history, memory)))
+        case Flow.PIPELINE:
+            with bootstrap.history_of(settings) as history, bootstrap.memory_of(settings) as memory:
+                _run(Component("pipeline", partial(flows.run_pipeline, settings, history, memory, group)))
+        case Flow.ARCHIVE:
+            with bootstrap.history_of(settings) as history:
+                _run(Component("archive", partial(bootstrap.run_archive, settings, history)))
+
+
+@exit_codes
+def worker(context: typer.Context) -> None:
+    """Run the remediation worker: plans, asks, executes, verifies. Ends at SIGTERM or Ctrl-C."""
+    from sentinel.cli import bootstrap  # noqa: PLC0415 - imports every room
+    from sentinel.cli.supervision import Component  # noqa: PLC0415
+
+    settings = _start(context)
+    with bootstrap.sql_of(settings) as stores:
+        _run(Component("worker", partial(bootstrap.run_worker, settings, stores)))
+
+
+@exit_codes
+def api(context: typer.Context) -> None:
+    """Run the HTTP API: incidents, approvals, audit, health. Ends at SIGTERM or Ctrl-C."""
+    from sentinel.cli import bootstrap  # noqa: PLC0415 - imports every room
+    from sentinel.cli.supervision import Component  # noqa: PLC0415
+
+    settings = _start(context)
+    with bootstrap.sql_of(settings) as stores:
+        if settings.stores.history.startswith("chdb:"):
+            # An embedded path belongs to the process that runs the flows: the API serves the rest without it.
+            _run(Component("api", partial(bootstrap.run_api, settings, stores, None)))
+            return
+        with bootstrap.history_of(settings) as history:
+            _run(Component("api", partial(bootstrap.run_api, settings, stores, history)))
+
+
+@exit_codes
+def broker(
+    context: typer.Context,
+    port: Annotated[int | None, typer.Option(help="Port to listen on. Default: that of kafka.bootstrap.")] = None,
+) -> None:
+    """Run an embedded Kafka-compatible broker for trying out. It keeps its data in memory."""
+    from sentinel.broker import IN_MEMORY, EmbeddedBroker  # noqa: PLC0415 - not needed for --help
+    from sentinel.cli.supervision import Component  # noqa: PLC0415
+
+    settings = _start(context)
+    chosen = port if port is not None else _port_of(settings.kafka.bootstrap)
+    console.print(f"{IN_MEMORY} Listening on 127.0.0.1:{chosen}.")
+    _run(Component("broker", EmbeddedBroker(chosen, settings.state / "broker.log").run))
+
+
+@exit_codes
+def fleet(context: typer.Context) -> None:
+    """Run the simulated fleet: two weeks of history, then live telemetry, with an HTTP control for faults and actions."""
+    from sentinel.cli.supervision import Component  # noqa: PLC0415 - not needed for --help
+    from sentinel.fleet.running import run_fleet  # noqa: PLC0415
+
+    settings = _start(context)
+
+    def run_it(stop: threading.Event) -> None:
+        run_fleet(settings.fleet, settings.kafka, settings.services, stop)
+
+    _run(Component("fleet", run_it))
+
+
+def _start(context: typer.Context) -> Settings:
+    from sentinel.cli.bootstrap import configure_logs  # noqa: PLC0415 - imports every room
+
+    settings = settings_of(context)
+    Path(settings.state).mkdir(parents=True, exist_ok=True)
+    configure_logs(settings)
+    return settings
+
+
+def _run(main: Component, others: Sequence[Component] = ()) -> None:
+    from sentinel.cli.supervision import run_together, stop_on_signals  # noqa: PLC0415 - not needed for --help
+
+    with stop_on_signals() as stop:
+        failures = run_together(main, others, stop)
+    if failures:
+        fail("\n".join(failures), EXIT_FAILED)
+
+
+def _port_of(bootstrap: str) -> int:
+    _, _, port = bootstrap.split(",")[0].rpartition(":")
+    if not port.isdigit():
+        raise ConfigError(f"kafka.bootstrap: {bootstrap!r} is not host:port")
+    return int(port)
