@@ -1,0 +1,1 @@
+"""Executors: one Protocol, one file per technology."""

@@ -1,0 +1,244 @@
+"""The nodes of the graph: each reads the plain state, calls one part, and says where to go.
+
+A node may run again from its top after a crash or a wake-up, so everything that it does is idempotent, and nothing is
+done before an `interrupt`.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from langgraph.types import interrupt
+
+from remediation import evidence, rollback
+from remediation.asking import make_request, stored_request
+from remediation.catalogue import assemble, refuse_repetition
+from remediation.evidence import Analysis, FailedAttempt
+from remediation.execution import Executed, Stop, execute, lines
+from remediation.narration import Narrator
+from remediation.parts import Parts
+from remediation.policy import decide_plan
+from remediation.recording import failed_attempt, make_outcome
+from remediation.settings import Mode
+from remediation.state import RunState, about, new_attempt, not_executed, order_of, plan_of, read, watched
+from remediation.waiting import Answered, look
+from remediation.watching import judge_now
+from sentinel.approvals import ApprovalRequest
+from sentinel.canonical import plain
+from sentinel.errors import PermanentError, RefusedError
+from sentinel.incidents import Incident, IncidentStatus
+from sentinel.metrics import OUTCOMES_RECORDED
+from sentinel.outcomes import Outcome, Result
+from sentinel.plans import PolicyAnswer, approval_digest
+from sentinel.runs import RunStatus
+
+DECISION = "decision"
+"""What a run parked in `wait` waits for."""
+
+WINDOWS = "windows"
+"""What a run parked in `verify` waits for."""
+
+MAX_DRIFTS = 5
+"""Times that the target may change under one attempt before the run gives up."""
+
+
+class Nodes:
+    """One method per node, over the parts of one worker."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._story = Narrator(parts)
+
+    def analyse(self, state: RunState) -> RunState:
+        """Gather the evidence: the incident's newest revision, live targets, and how cited incidents ended."""
+        parts, incident = self._parts, self._incident(state)
+        parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.RUNNING, attempt=state["attempt"])
+        if incident.status is IncidentStatus.RESOLVED:
+            return not_executed("the incident recovered by itself")
+        targets = evidence.candidate_targets(incident, parts.services)
+        states = {}
+        for name, target in targets.items():
+            try:
+                states[name] = parts.executor(target).observe(target).fields
+            except PermanentError as error:
+                self._story.tell(state, "unobserved", f"{name} cannot be looked at: {error}", key=name)
+        analysis = evidence.analyse(incident, targets, states, self._past(incident))
+        claims = "; ".join(claim.text for claim in analysis.claims) or "nothing is claimed"
+        text = f"{len(analysis.items)} facts: {claims}"
+        self._story.tell(state, "analysed", text, key=f"{incident.revision}:{state['question']}")
+        return {"go": "plan", "service": analysis.suspect, "analysis": plain(analysis)}
+
+    def plan(self, state: RunState) -> RunState:
+        """Let the planner propose; catalogue and evidence decide whether the proposal is a plan."""
+        analysis = read(state["analysis"], Analysis)
+        failed = read(state["failed"], list[FailedAttempt])
+        proposal = self._parts.planner.plan(analysis, failed)
+        if proposal is None:
+            return not_executed("nothing is left to try" if failed else "no runbook fits")
+        try:
+            evidence.check_cites(proposal.summary, proposal.cites, {item.id for item in analysis.items})
+            plan = assemble(proposal, state["incident_id"], state["attempt"], analysis.targets)
+            refuse_repetition(plan, [action for attempt in failed for action in attempt.actions])
+        except RefusedError as error:
+            return not_executed(str(error))
+        text = f"{', '.join(lines(plan.actions))}: {plan.summary}"
+        cited = {"evidence": list(plan.evidence), "runbook": plan.runbook}
+        self._story.tell(state, "planned", text, key=f"{plan.id}:{state['question']}", details=cited)
+        self._story.decide(state, analysis.incident, plan.id, plan.runbook or plan.planner, text, stage="plan")
+        return {"go": "policy", "plan": plain(plan), "asked": 0}
+
+    def policy(self, state: RunState) -> RunState:
+        """Dry-run every action on the live target, and ask policy about each."""
+        parts, plan, settings = self._parts, plan_of(state), self._parts.settings.policy
+        try:
+            previews = tuple(parts.executor(action.target).dry_run(action) for action in plan.actions)
+        except PermanentError as error:
+            return not_executed(f"the dry run was refused: {error}", again=True)
+        verdict = decide_plan(plan, settings, parts.services)
+        digest = approval_digest(plan, previews, verdict.policy_version)
+        text = f"{verdict.answer}: {'; '.join(verdict.reasons)}"
+        self._story.tell(state, "policy", text, key=f"{digest}:{state['question']}", digest=digest)
+        self._story.decide(state, self._incident(state), digest, verdict.answer, text, stage="policy")
+        kept: RunState = {"previews": plain(previews), "verdict": plain(verdict), "digest": digest, "request_id": ""}
+        if verdict.answer is PolicyAnswer.DENY:
+            if settings.mode is Mode.SUGGEST:
+                self._story.notify(state, "suggested", f"suggested: {', '.join(lines(plan.actions))}: {plan.summary}")
+            return {**kept, **not_executed(f"policy denies: {'; '.join(verdict.reasons)}")}
+        return {**kept, "go": "ask" if verdict.answer is PolicyAnswer.ASK else "execute"}
+
+    def ask(self, state: RunState) -> RunState:
+        """Put the question where people find it. The same question after a crash is the same request."""
+        parts = self._parts
+        question, asked = state["question"] + 1, state["asked"] + 1
+        request = make_request(parts, state, question, asked)
+        text = f"{request.plan.summary} [{'; '.join(preview.text for preview in request.previews)}]"
+        with parts.stores.database.write():
+            request = parts.stores.approvals.create(request)
+            parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.WAITING)
+            details = {"request_id": request.id, "asked": asked, "expires_at": request.expires_at}
+            self._story.tell(state, "asked", text, key=request.id, digest=request.digest, details=details)
+        self._story.notify(state, "asked", text, request)
+        return {"go": "wait", "question": question, "asked": asked, "request_id": request.id}
+
+    def wait(self, state: RunState) -> RunState:
+        """Park until the worker sees a reason to look, then look for itself: what woke it proves nothing."""
+        interrupt({"waiting_for": DECISION, "request_id": state["request_id"]})
+        request = stored_request(self._parts, state["request_id"])
+        answered = look(request, self._incident(state), state["service"], self._parts.now())
+        decision = self._parts.stores.approvals.decision(request.id)
+        who = f"{decision.actor}: {decision.reason}".rstrip(": ") if decision else ""
+        match answered:
+            case Answered.NOT_YET:
+                return {"go": "wait"}
+            case Answered.APPROVED:
+                self._story.answer(state, "approved", f"approved by {who}", request)
+                return {"go": "execute"}
+            case Answered.REJECTED:
+                self._story.answer(state, "refused", f"rejected by {who}", request)
+                return not_executed(f"rejected by {who}")
+            case Answered.EXPIRED:
+                self._parts.stores.approvals.expire(self._parts.now())
+                return self._ask_again(state, request, "it ran out without an answer in time")
+            case Answered.OTHER_SUSPECT:
+                self._supersede(state, "another service is suspected first now")
+                return {"go": "analyse"}
+            case Answered.RECOVERED:
+                self._supersede(state, "the incident recovered by itself")
+                return not_executed("the incident recovered by itself")
+            case _:
+                assert_never(answered)
+
+    def execute(self, state: RunState) -> RunState:
+        """Act, through every check and the ledger."""
+        run = self._parts.stores.runs.update(state["run_id"], now=self._parts.now(), status=RunStatus.RUNNING)
+        done = execute(self._parts, order_of(state, run.epoch))
+        ran: RunState = {"keys": list(done.keys), "effective_at": done.effective_at}
+        if done.stop is None:
+            return {**ran, "go": "verify", "watch_since": self._parts.now()}
+        key = f"{state['question']}:{state['digest']}"
+        self._story.tell(state, "stopped", f"{done.stop}: {done.reason}", key=key)
+        if not done.keys:
+            return self._stopped(state, done, done.stop)
+        result = Result.NOT_VERIFIABLE if done.stop is Stop.UNCONFIRMED else Result.NOT_EXECUTED
+        reason = f"{done.stop} after {len(done.keys)} of {len(state['previews'])} actions: {done.reason}"
+        return {**ran, "go": "undo", "result": result.value, "reason": reason, "again": False}
+
+    def verify(self, state: RunState) -> RunState:
+        """Park until the windows are in; the judgement is made from the projection alone."""
+        parts = self._parts
+        parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.VERIFYING)
+        judgement = judge_now(parts, watched(state))
+        if judgement.result is None:
+            interrupt({"waiting_for": WINDOWS})
+            return {"go": "verify"}
+        result, reason = judgement.result, judgement.reason
+        self._story.tell(state, result.value, reason, event_at=state["effective_at"], details=dict(judgement.windows))
+        self._story.decide(state, self._incident(state), plan_of(state).id, result.value, reason, stage="verify")
+        again = result in (Result.NO_EFFECT, Result.WORSE)
+        return {"go": "undo" if again else "record", "result": result.value, "reason": reason, "again": again}
+
+    def undo(self, state: RunState) -> RunState:
+        """Put the pre-states back, last action first."""
+        undone = rollback.undo(self._parts, about(state), tuple(state["keys"]))
+        self._story.tell(state, "undo", "; ".join(undone.lines))
+        return {"go": "record", "undone": undone.complete, "undo_lines": list(undone.lines)}
+
+    def record(self, state: RunState) -> RunState:
+        """Write the attempt's outcome, and go round again where another plan may help."""
+        parts = self._parts
+        again = state["again"] and state["attempt"] < parts.settings.max_attempts
+        outcome = make_outcome(state, self._incident(state), parts.now())
+        text = f"{outcome.result}: {outcome.reason}"
+        with parts.stores.database.write():
+            parts.stores.outcomes.record(outcome)
+            if not again:
+                parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.FINISHED)
+            details = {"result": outcome.result.value, "undone": outcome.undone, "again": again}
+            self._story.tell(state, "recorded", text, details=details)
+        OUTCOMES_RECORDED.labels(outcome.result.value).inc()
+        self._story.notify(state, "recorded", f"{outcome.title}: {text}")
+        if not again:
+            return {"go": "end"}
+        failed = [*state["failed"], plain(failed_attempt(state, outcome))]
+        return {**new_attempt(), "go": "analyse", "attempt": state["attempt"] + 1, "failed": failed}
+
+    def _stopped(self, state: RunState, done: Executed, stop: Stop) -> RunState:
+        """Nothing ran: where to go from here."""
+        match stop:
+            case Stop.DRIFT if state["drifts"] < MAX_DRIFTS:
+                self._supersede(state, done.reason)
+                return {"go": "policy", "asked": 0, "drifts": state["drifts"] + 1}
+            case Stop.EXPIRED if not state["request_id"]:
+                return {"go": "policy"}
+            case Stop.EXPIRED:
+                request = stored_request(self._parts, state["request_id"])
+                return self._ask_again(state, request, "it was approved, and ran out before it could begin")
+            case Stop.RECOVERED:
+                self._supersede(state, done.reason)
+                return {"go": "analyse"}
+            case _:
+                return not_executed(f"{stop}: {done.reason}", again=stop is Stop.FAILED)
+
+    def _ask_again(self, state: RunState, request: ApprovalRequest, why: str) -> RunState:
+        self._story.answer(state, "expired", f"question {request.asked}: {why}", request)
+        if state["asked"] >= self._parts.settings.approvals.max_asks:
+            return not_executed(f"no answer in time to {state['asked']} questions")
+        return {"go": "policy"}
+
+    def _supersede(self, state: RunState, why: str) -> None:
+        if not state["request_id"]:
+            return
+        request = stored_request(self._parts, state["request_id"])
+        self._parts.stores.approvals.supersede(request.id, now=self._parts.now())
+        self._story.answer(state, "superseded", why, request)
+
+    def _incident(self, state: RunState) -> Incident:
+        incident = self._parts.stores.incidents.get(state["incident_id"])
+        if incident is None:
+            raise PermanentError(f"there is no incident {state['incident_id']!r} in the view")
+        return incident
+
+    def _past(self, incident: Incident) -> list[Outcome]:
+        """Outcomes of the incidents that this one cites, the one that it repeats first."""
+        cited = dict.fromkeys((incident.recurrence_of, *(past.incident_id for past in incident.context.similar)))
+        return [outcome for one in cited if one for outcome in self._parts.stores.outcomes.find(one)]

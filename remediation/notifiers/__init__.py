@@ -1,0 +1,1 @@
+"""Notifiers: one Protocol, one file per place where people are told."""

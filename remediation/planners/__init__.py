@@ -1,0 +1,1 @@
+"""Planners: one Protocol, one file per way to find a plan."""

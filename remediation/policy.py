@@ -1,0 +1,153 @@
+"""Policy: may this action run, must a person be asked, or never? Pure, and every rule that spoke is in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from remediation.catalogue import CATALOGUE, check_params, find_type
+from remediation.settings import AllowRule, AutomaticRule, Mode, PolicySettings
+from sentinel.canonical import digest
+from sentinel.catalogue import ServiceCatalogue
+from sentinel.errors import RefusedError
+from sentinel.plans import Action, Plan, PolicyAnswer, PolicyVerdict
+
+_STRICTNESS = {PolicyAnswer.ALLOW: 0, PolicyAnswer.ASK: 1, PolicyAnswer.DENY: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyContext:
+    """What policy knows beside the action, from configuration and topology and never from a planner.
+
+    `affected`: services that may notice the action, the target included; empty when the target is unknown.
+    `tier`: the target's tier, 0 earns the money; None when the target is unknown.
+    """
+
+    settings: PolicySettings
+    affected: frozenset[str]
+    tier: int | None
+
+
+def context_of(action: Action, settings: PolicySettings, services: ServiceCatalogue) -> PolicyContext:
+    """The context of one action; the blast radius comes from the call graph."""
+    entry = services.services.get(action.target.name)
+    return PolicyContext(
+        settings=settings,
+        affected=blast_radius(action, services),
+        tier=entry.tier if entry else None,
+    )
+
+
+def blast_radius(action: Action, services: ServiceCatalogue) -> frozenset[str]:
+    """The services that may notice: the target and, when it is down meanwhile, all that call it, directly or not."""
+    if action.target.name not in services.services:
+        return frozenset()
+    if action.expected_downtime <= 0:
+        return frozenset({action.target.name})
+    return services.upstream_of({action.target.name})
+
+
+def policy_version(settings: PolicySettings) -> str:
+    """12 hexadecimal digits that change with the policy's settings and with the action catalogue."""
+    return digest({"settings": settings.hash, "catalogue": CATALOGUE})[:12]
+
+
+def allowed(action: Action, rules: Sequence[AllowRule]) -> bool:
+    """Whether the allow-list has the action on its target."""
+    target = action.target
+    return any(
+        action.type in rule.actions
+        and target.backend == rule.backend
+        and fnmatchcase(target.namespace, rule.namespace)
+        and fnmatchcase(target.name, rule.name)
+        for rule in rules
+    )
+
+
+def decide(action: Action, context: PolicyContext) -> PolicyVerdict:
+    """`deny` when any rule denies, else `ask` when any rule asks, else `allow`; with the reasons of all that spoke."""
+    denied = _denials(action, context)
+    version = policy_version(context.settings)
+    if denied:
+        return PolicyVerdict(answer=PolicyAnswer.DENY, reasons=tuple(denied), policy_version=version)
+    asked, allows = _questions(action, context)
+    answer = PolicyAnswer.ASK if asked else PolicyAnswer.ALLOW
+    return PolicyVerdict(answer=answer, reasons=tuple(asked or allows), policy_version=version)
+
+
+def decide_plan(plan: Plan, settings: PolicySettings, services: ServiceCatalogue) -> PolicyVerdict:
+    """Policy's verdict on a whole plan, from the settings and the topology as they are now."""
+    verdicts = [decide(action, context_of(action, settings, services)) for action in plan.actions]
+    return strictest(verdicts, policy_version(settings))
+
+
+def strictest(verdicts: Sequence[PolicyVerdict], version: str) -> PolicyVerdict:
+    """The verdict of a whole plan: the strictest answer of its actions, with every reason once. No action: `deny`."""
+    if not verdicts:
+        return PolicyVerdict(answer=PolicyAnswer.DENY, reasons=("plan: it has no action",), policy_version=version)
+    answer = max((verdict.answer for verdict in verdicts), key=_STRICTNESS.__getitem__)
+    reasons = tuple(dict.fromkeys(reason for verdict in verdicts for reason in verdict.reasons))
+    return PolicyVerdict(answer=answer, reasons=reasons, policy_version=version)
+
+
+def _denials(action: Action, context: PolicyContext) -> list[str]:
+    settings, target = context.settings, action.target
+    reasons = []
+    if settings.mode in (Mode.OBSERVE, Mode.SUGGEST):
+        reasons.append(f"mode: {settings.mode} runs nothing")
+    if not allowed(action, settings.allow):
+        reasons.append(f"allow-list: it has no entry for {action.type} on {target.key}")
+    if problem := _misfit(action):
+        reasons.append(f"catalogue: {problem}")
+    if context.tier is None:
+        reasons.append(f"topology: {target.name} is not in the service catalogue, its blast radius is unknown")
+    if len(context.affected) > settings.max_affected:
+        reasons.append(f"blast radius: {len(context.affected)} services, more than {settings.max_affected}")
+    return reasons
+
+
+def _misfit(action: Action) -> str:
+    """Why the action does not say what the catalogue says, or an empty string."""
+    try:
+        entry = find_type(action.type)
+        check_params(entry, action.params)
+    except RefusedError as error:
+        return error.reason
+    stated = (action.risk, action.expected_downtime, action.reversible)
+    if stated != (entry.risk, entry.expected_downtime, entry.reversible):
+        return f"risk, downtime or reversibility of {action.type} are not the catalogue's"
+    return ""
+
+
+def _questions(action: Action, context: PolicyContext) -> tuple[list[str], list[str]]:
+    """Reasons to ask, and reasons to run without asking; exactly one of the lists holds something."""
+    settings = context.settings
+    if settings.mode is not Mode.AUTO:
+        return [f"mode: {settings.mode} asks before every action"], []
+    rules = [rule for rule in settings.automatic if rule.action == action.type]
+    if not rules:
+        return [f"automatic: {action.type} is not listed"], []
+    problems: list[str] = []
+    for rule in rules:
+        over = _over_limits(action, context, rule)
+        if not over:
+            reach = f"{len(context.affected)} services"
+            return [], [
+                f"automatic: {action.type} is listed; {action.risk} risk, {action.expected_downtime:g} s, {reach}"
+            ]
+        problems.extend(over)
+    return problems, []
+
+
+def _over_limits(action: Action, context: PolicyContext, rule: AutomaticRule) -> list[str]:
+    problems = []
+    if action.risk.rank > rule.max_risk.rank:
+        problems.append(f"risk: {action.risk} is above {rule.max_risk}")
+    if action.expected_downtime > rule.max_downtime:
+        problems.append(f"downtime: {action.expected_downtime:g} s is above {rule.max_downtime:g} s")
+    if len(context.affected) > rule.max_affected:
+        problems.append(f"blast radius: {len(context.affected)} services is above {rule.max_affected}")
+    if context.tier is None or context.tier < rule.min_tier:
+        problems.append(f"tier: {context.tier} needs a person; from tier {rule.min_tier} on it runs by itself")
+    return problems

@@ -1,0 +1,148 @@
+"""Configuration of remediation: what may run, who is asked, how long, and when a fix counts as verified."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sentinel.config import Section
+from sentinel.plans import Risk
+
+Seconds = Annotated[float, Field(ge=0)]
+"""A duration in seconds."""
+
+
+class Mode(StrEnum):
+    """How far Sentinel goes by itself, from looking on to acting."""
+
+    OBSERVE = "observe"
+    SUGGEST = "suggest"
+    APPROVE = "approve"
+    AUTO = "auto"
+
+
+class AllowRule(Section):
+    """One entry of the allow-list: these actions, on these targets. Patterns use `*` and `?`; all must match."""
+
+    actions: tuple[str, ...] = Field(min_length=1)
+    """Action types of the catalogue, such as `restart`. No pattern: each type is named. No default: say what may run."""
+    backend: str = "fleet"
+    """Executor that the target belongs to. Default the simulated fleet."""
+    namespace: str = "*"
+    """Pattern of the target's namespace. Default any, because the fleet has none."""
+    name: str = Field(min_length=1)
+    """Pattern of the target's name. No default: `*` must be meant."""
+
+
+class AutomaticRule(Section):
+    """Actions of one type that may run without a person, within these limits (mode `auto` only)."""
+
+    action: str
+    """Action type of the catalogue."""
+    max_risk: Risk = Risk.LOW
+    """Highest risk that runs by itself. Default `low`."""
+    max_downtime: Seconds = 60.0
+    """Longest expected downtime in seconds. Default 60: what takes longer is asked."""
+    max_affected: int = Field(default=5, ge=1)
+    """Most services in the blast radius, the target included. Default 5."""
+    min_tier: int = Field(default=1, ge=0, le=4)
+    """Lowest tier number that is touched without a person. Default 1: services of tier 0 are always asked."""
+
+
+class PolicySettings(Section):
+    """What may happen at all. Everything starts closed: an empty allow-list denies every action."""
+
+    mode: Mode = Mode.SUGGEST
+    """`observe` analyses, `suggest` (default) also shows the plan, `approve` asks a person before each action, `auto`
+    runs what `automatic` lists and asks for the rest."""
+    allow: tuple[AllowRule, ...] = ()
+    """The allow-list. Default empty: nothing runs, approved or not."""
+    automatic: tuple[AutomaticRule, ...] = ()
+    """What mode `auto` may do without a person. Default nothing."""
+    max_affected: int = Field(default=50, ge=1)
+    """Most services in the blast radius of any action; above it even an approved action is denied. Default 50."""
+
+
+class ApprovalSettings(Section):
+    """How a person is asked."""
+
+    expires_after: Annotated[float, Field(gt=0)] = 900.0
+    """Wall seconds that one question stays open. Default 900, about the time that a paged person needs to read and
+    answer."""
+    max_asks: int = Field(default=3, ge=1)
+    """How often a question is put before the run ends as not executed. Default 3."""
+
+
+class VerificationSettings(Section):
+    """When a fix counts as verified. Windows are event time; only the time-out is wall time."""
+
+    normal_windows: int = Field(default=3, ge=1)
+    """`normal` windows in a row that each of the incident's own series must show after the action. Default 3."""
+    settle: Seconds = 60.0
+    """Event seconds after the action took effect that are not judged (restart, caches). Default 60, one window."""
+    max_windows: int = Field(default=10, ge=1)
+    """Windows after `settle` in which a series may become normal; after that the action had no effect. Default 10."""
+    worse_factor: float = Field(default=3.0, gt=1)
+    """The score must be this many times the one before the action to count as worse. Default 3: scores of a standing
+    fault easily double by noise."""
+    worse_windows: int = Field(default=3, ge=1)
+    """So many windows in a row must be that much worse. Default 3."""
+    timeout: Annotated[float, Field(gt=0)] = 3600.0
+    """Wall seconds without a judgement after which the fix is not verifiable. Default an hour."""
+
+
+class WorkerSettings(Section):
+    """How the worker paces itself; all in wall seconds."""
+
+    settle: Seconds = 5.0
+    """Wait after an incident is first seen, so that its other alerts can join before it is analysed. Default 5."""
+    poll: Annotated[float, Field(gt=0)] = 0.1
+    """Longest pause between two looks at topics and decisions. Default 0.1: an approval acts within about that."""
+    retry_first: Annotated[float, Field(gt=0)] = 0.5
+    """Pause before a run that met a transient error goes on. Default 0.5; doubles each time."""
+    retry_max: Annotated[float, Field(gt=0)] = 30.0
+    """Longest such pause. Default 30."""
+    lease: Annotated[float, Field(gt=0)] = 15.0
+    """How long a run belongs to the worker that drives it, renewed while it does. After a crash another worker takes
+    over once it has run out. Default 15, three times the deadline of an executor's call."""
+    threads: int = Field(default=4, ge=1)
+    """Runs that are driven at the same time. Default 4: they mostly wait for executors and the database."""
+
+
+class FleetSettings(Section):
+    """The simulated fleet's HTTP address."""
+
+    url: str = "http://127.0.0.1:8090"
+    """Base URL. Default where `sentinel fleet` listens."""
+    deadline: Annotated[float, Field(gt=0)] = 5.0
+    """Seconds for one call, connection included. Default 5."""
+
+
+class ExecutorSettings(Section):
+    """What acts on targets."""
+
+    kind: Literal["fleet", "dry_run"] = "dry_run"
+    """`dry_run` (default) records what would be done and changes nothing; `fleet` acts on the simulated fleet."""
+    fleet: FleetSettings = FleetSettings()
+    """Where the simulated fleet is."""
+
+
+class RemediationSettings(Section):
+    """Everything about remediation. As shipped it proposes and does nothing."""
+
+    runbooks: str = "config/runbooks"
+    """Folder of runbooks (`*.yaml`), relative to the working directory."""
+    max_attempts: int = Field(default=3, ge=1)
+    """Plans that are tried for one incident. Default 3; the same failed action is never tried twice."""
+    policy: PolicySettings = PolicySettings()
+    """What may happen at all."""
+    approvals: ApprovalSettings = ApprovalSettings()
+    """How a person is asked."""
+    verification: VerificationSettings = VerificationSettings()
+    """When a fix counts as verified."""
+    worker: WorkerSettings = WorkerSettings()
+    """How the worker paces itself."""
+    executor: ExecutorSettings = ExecutorSettings()
+    """What acts on targets."""

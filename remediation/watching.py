@@ -1,0 +1,51 @@
+"""Reads what verification needs from the projection and lets it judge; worker and graph ask the same question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from remediation.parts import Parts
+from remediation.verification import Judgement, Watch, judge, own_alerts
+from sentinel.alerts import AlertMessage
+from sentinel.errors import PermanentError
+from sentinel.incidents import Incident
+from sentinel.outcomes import Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """An action that took effect at `effective_at` (event time), watched since `since` (wall time)."""
+
+    incident_id: str
+    targets: tuple[str, ...]
+    effective_at: float
+    since: float
+
+
+def judge_now(parts: Parts, watched: Watched) -> Judgement:
+    """The judgement from what is projected so far; not verifiable once the time-out is over."""
+    incident = parts.stores.incidents.get(watched.incident_id)
+    if incident is None:
+        raise PermanentError(f"there is no incident {watched.incident_id!r} in the view")
+    watch = Watch(
+        alerts=own_alerts(incident.alerts, watched.effective_at),
+        neighbours=guarded(parts, incident, watched.targets),
+        effective_at=watched.effective_at,
+    )
+    found = judge(watch, _messages(parts, watch), parts.settings.verification)
+    waited = parts.now() - watched.since
+    if found.result is None and waited >= parts.settings.verification.timeout:
+        reason = f"no judgement within {waited:.0f} s: {found.reason}"
+        return Judgement(result=Result.NOT_VERIFIABLE, reason=reason, windows=found.windows)
+    return found
+
+
+def guarded(parts: Parts, incident: Incident, targets: tuple[str, ...]) -> frozenset[str]:
+    """Services on which a new alert counts against the action: the incident's, the targets, and their neighbours."""
+    near = {name for target in targets for name in parts.services.neighbours(target)}
+    return frozenset(near.union(incident.services, targets))
+
+
+def _messages(parts: Parts, watch: Watch) -> list[AlertMessage]:
+    own = parts.stores.alerts.messages(watch.alerts)
+    return [*own, *parts.stores.alerts.fired(watch.neighbours, since=watch.effective_at)]
