@@ -18,6 +18,7 @@ from dataflows.incidents import IncidentParts, flow, wire_incidents
 from dataflows.sources import Reading
 from operators.incident_settings import EnrichSettings, GroupingSettings, IncidentSettings
 from sentinel.alerts import AlertMessage
+from sentinel.broker import EmbeddedBroker
 from sentinel.canonical import digest
 from sentinel.config import KafkaSettings
 from sentinel.decisions import Decision
@@ -26,7 +27,6 @@ from sentinel.kafka import LogReader, Publisher, ensure_topics
 from sentinel.outcomes import Outcome
 from sentinel.topics import Topics, decode, encode
 from tests.operators.incident_samples import SETTINGS, SHOP, DictMemory, ListHistory, message, outcome, resolved, update
-from tests.services.tansu import TansuBroker
 
 QUICK = IncidentSettings(
     grouping=GroupingSettings(idle_seconds=0.3), enrich=EnrichSettings(recheck_seconds=0.1, retry_seconds=0.1)
@@ -121,7 +121,7 @@ def _plain(incident: Incident) -> Incident:
 
 
 @pytest.mark.slow
-def test_from_topic_to_topic(tansu_broker: TansuBroker):
+def test_from_topic_to_topic(tansu_broker: EmbeddedBroker):
     prefix = f"t{uuid.uuid4().hex[:8]}-"
     kafka, topics = KafkaSettings(bootstrap=tansu_broker.bootstrap, topic_prefix=prefix), Topics(prefix)
     ensure_topics(kafka)

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sentinel.broker import EmbeddedBroker
 from sentinel.config import KafkaSettings
 from sentinel.fleet.clock import Phase
 from sentinel.fleet.faults import FleetFault
@@ -25,7 +26,6 @@ from sentinel.telemetry import TelemetrySettings, parse_messages
 from sentinel.telemetry_series import SeriesTable
 from sentinel.traces import HEADER, read_traceparent
 from tests.fleet.shop import CATALOGUE
-from tests.services.tansu import TansuBroker
 
 MONDAY = datetime(2026, 11, 16, 6, 30, tzinfo=UTC)
 
@@ -144,7 +144,7 @@ def test_a_paused_start_waits_for_the_clock() -> None:
 
 
 @pytest.mark.slow
-def test_the_fleet_runs_on_a_real_broker_and_obeys_over_http(tansu_broker: TansuBroker) -> None:
+def test_the_fleet_runs_on_a_real_broker_and_obeys_over_http(tansu_broker: EmbeddedBroker) -> None:
     kafka = KafkaSettings(bootstrap=tansu_broker.bootstrap, topic_prefix="fleet-run.")
     settings = FleetSettings(
         live_start=MONDAY, history_days=0.25, port=0, factor=6000, live_minutes=20, start_paused=True, deploys_per_day=0

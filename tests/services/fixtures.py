@@ -9,20 +9,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from sentinel.broker import EmbeddedBroker
 from tests.services import kafka_broker as kafka
 from tests.services import postgres
 from tests.services.clickhouse_http import ClickHouseServer
-from tests.services.processes import unavailable
-from tests.services.tansu import TansuBroker
+from tests.services.processes import free_port, unavailable
 
 
 @pytest.fixture(scope="session")
-def tansu_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TansuBroker]:
+def tansu_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
     """One Tansu for the whole run: give your topics names of their own. `.bootstrap` is its address."""
-    broker = TansuBroker(tmp_path_factory.mktemp("tansu"))
-    broker.start()
-    yield broker
-    broker.stop()
+    with EmbeddedBroker(free_port(), tmp_path_factory.mktemp("tansu") / "broker.log") as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from sentinel.broker import EmbeddedBroker
 from tests.services.kafka_broker import KafkaBroker
 from tests.services.processes import free_port, unavailable
-from tests.services.tansu import TansuBroker
 
 
 def produce_one(bootstrap: str, topic: str, value: bytes) -> None:
@@ -43,7 +43,7 @@ def test_free_port_can_be_bound_at_once() -> None:
 
 
 @pytest.mark.slow
-def test_tansu_carries_a_message(tansu_broker: TansuBroker) -> None:
+def test_tansu_carries_a_message(tansu_broker: EmbeddedBroker) -> None:
     topic = a_topic()
     produce_one(tansu_broker.bootstrap, topic, b"through tansu")
     assert consume_one(tansu_broker.bootstrap, topic) == b"through tansu"
