@@ -18,7 +18,8 @@ class FleetClient:
 
     def clock(self) -> dict[str, Any]:
         """`now` (event seconds), `factor`, `phase` and `events` produced so far."""
-        return self._call("GET", "/v1/clock")
+        found: dict[str, Any] = self._call("GET", "/v1/clock")
+        return found
 
     def set_clock(self, **changes: object) -> None:
         """Change the clock: `paused` or `factor`."""
@@ -26,7 +27,13 @@ class FleetClient:
 
     def inject(self, kind: str, service: str) -> dict[str, Any]:
         """Inject one fault into a service; returns it with its id and event time."""
-        return self._call("POST", "/v1/faults", {"kind": kind, "service": service, "params": {}})
+        found: dict[str, Any] = self._call("POST", "/v1/faults", {"kind": kind, "service": service, "params": {}})
+        return found
+
+    def service(self, name: str) -> dict[str, Any]:
+        """The state of one service."""
+        found: dict[str, Any] = self._call("GET", f"/v1/services/{name}")
+        return found
 
     def actions(self) -> list[dict[str, Any]]:
         """Every action the fleet has applied, in order."""
