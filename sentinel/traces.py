@@ -36,7 +36,7 @@ def write_traceparent(trace_id: str) -> bytes:
     """A `traceparent` for a message that Sentinel writes; the span is derived from the trace id.
 
     >>> write_traceparent("0" * 31 + "1").decode()
-    '00-00000000000000000000000000000001-80d8e0adb49ffe0f-01'
+    '00-00000000000000000000000000000001-d4680833c11bc39b-01'
     """
     span = hashlib.blake2b(trace_id.encode(), digest_size=8).hexdigest()
     return f"00-{trace_id}-{span}-01".encode()

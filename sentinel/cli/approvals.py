@@ -28,7 +28,7 @@ def list_requests(
     as_json: Json = False,
 ) -> None:
     """List approval requests, newest first."""
-    from sentinel.cli.bootstrap import sql_of  # noqa: PLC0415 - opens clients
+    from sentinel.cli.bootstrap import sql_of
 
     with sql_of(settings_of(context)) as stores:
         found = stores.approvals.find(status=status, limit=limit).items
@@ -70,7 +70,7 @@ def reject(
 
 
 def _read(context: typer.Context, request_id: str) -> ApprovalRequest:
-    from sentinel.cli.bootstrap import sql_of  # noqa: PLC0415 - opens clients
+    from sentinel.cli.bootstrap import sql_of
 
     with sql_of(settings_of(context)) as stores:
         request = stores.approvals.get(request_id)
@@ -80,7 +80,7 @@ def _read(context: typer.Context, request_id: str) -> ApprovalRequest:
 
 
 def _answer(context: typer.Context, request_id: str, choice: Choice, digest: str, reason: str, url: str) -> None:
-    from sentinel.api_client import ApiClient  # noqa: PLC0415 - not needed for --help
+    from sentinel.api_client import ApiClient
 
     key = os.environ.get("SENTINEL_API_KEY", "")
     if not key:

@@ -24,8 +24,8 @@ def list_records(
     as_json: Json = False,
 ) -> None:
     """List audit records, oldest first."""
-    from sentinel.cli.bootstrap import sql_of  # noqa: PLC0415 - opens clients
-    from sentinel.stores.sql.audit import AuditFilter  # noqa: PLC0415
+    from sentinel.cli.bootstrap import sql_of
+    from sentinel.stores.sql.audit import AuditFilter
 
     with sql_of(settings_of(context)) as stores:
         page = stores.audit.find(AuditFilter(actor=actor, action=action, target=target), limit=limit)
@@ -47,9 +47,9 @@ def verify_chain(
     as_json: Json = False,
 ) -> None:
     """Verify the chain against the anchored head; exit 0 when it holds, 1 with the first bad record when not."""
-    from sentinel.audit_anchor import AnchorFile  # noqa: PLC0415 - not needed for --help
-    from sentinel.audit_chain import verify  # noqa: PLC0415
-    from sentinel.cli.bootstrap import anchor_of, sql_of  # noqa: PLC0415 - opens clients
+    from sentinel.audit_anchor import AnchorFile
+    from sentinel.audit_chain import verify
+    from sentinel.cli.bootstrap import anchor_of, sql_of
 
     settings = settings_of(context)
     heads = AnchorFile(anchor or anchor_of(settings)).read()

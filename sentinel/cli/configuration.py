@@ -27,8 +27,8 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a configuration file and show what it will do; mistakes are printed as `file:line` and exit with 2."""
-    from remediation.runbooks import load_runbooks  # noqa: PLC0415 - imports a room
-    from sentinel.cli.settings import load_settings  # noqa: PLC0415
+    from remediation.runbooks import load_runbooks
+    from sentinel.cli.settings import load_settings
 
     settings = load_settings(file)
     runbooks = load_runbooks(Path(settings.remediation.runbooks))
@@ -46,7 +46,7 @@ def check(
 @exit_codes
 def schema() -> None:
     """Print the JSON Schema of the configuration file, for editors."""
-    from sentinel.cli.settings import Settings  # noqa: PLC0415 - imports every room
+    from sentinel.cli.settings import Settings
 
     typer.echo(json.dumps(Settings.model_json_schema(by_alias=True), indent=2, sort_keys=True))
 

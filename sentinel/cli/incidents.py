@@ -28,8 +28,8 @@ def list_incidents(
     as_json: Json = False,
 ) -> None:
     """List incidents, newest first."""
-    from sentinel.cli.bootstrap import sql_of  # noqa: PLC0415 - opens clients
-    from sentinel.stores.sql.incidents import IncidentFilter  # noqa: PLC0415
+    from sentinel.cli.bootstrap import sql_of
+    from sentinel.stores.sql.incidents import IncidentFilter
 
     with sql_of(settings_of(context)) as stores:
         wanted = IncidentFilter(status=status, service=service, kind=kind)
@@ -50,7 +50,7 @@ def show_incident(
     as_json: Json = False,
 ) -> None:
     """Show one incident: alerts, suspects, context, and the timeline of what was done."""
-    from sentinel.cli.bootstrap import sql_of  # noqa: PLC0415 - opens clients
+    from sentinel.cli.bootstrap import sql_of
 
     with sql_of(settings_of(context)) as stores:
         incident = stores.incidents.get(incident_id)

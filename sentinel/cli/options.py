@@ -14,6 +14,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 
 def settings_of(context: typer.Context) -> Settings:
     """The settings that the command works with: the file of `--config`, or the usual places."""
-    from sentinel.cli.settings import find_file, load_settings  # noqa: PLC0415 - imports every room
+    from sentinel.cli.settings import find_file, load_settings
 
     return load_settings(find_file(context.obj))

@@ -42,8 +42,8 @@ Group = Annotated[int, typer.Option(help="Partition group that this process owns
 @exit_codes
 def up(context: typer.Context, group: Group = 0) -> None:
     """Run everything in this process: detection, incidents, archive, worker and API. Ends at SIGTERM or Ctrl-C."""
-    from sentinel.cli import bootstrap, flows  # noqa: PLC0415 - imports every room
-    from sentinel.cli.supervision import Component  # noqa: PLC0415
+    from sentinel.cli import bootstrap, flows
+    from sentinel.cli.supervision import Component
 
     settings = _start(context)
     with (
@@ -68,8 +68,8 @@ def run(
     group: Group = 0,
 ) -> None:
     """Run one flow as a process of its own. Ends at SIGTERM or Ctrl-C, after a last snapshot."""
-    from sentinel.cli import bootstrap, flows  # noqa: PLC0415 - imports every room
-    from sentinel.cli.supervision import Component  # noqa: PLC0415
+    from sentinel.cli import bootstrap, flows
+    from sentinel.cli.supervision import Component
 
     settings = _start(context)
     match flow:
@@ -89,8 +89,8 @@ def run(
 @exit_codes
 def worker(context: typer.Context) -> None:
     """Run the remediation worker: plans, asks, executes, verifies. Ends at SIGTERM or Ctrl-C."""
-    from sentinel.cli import bootstrap  # noqa: PLC0415 - imports every room
-    from sentinel.cli.supervision import Component  # noqa: PLC0415
+    from sentinel.cli import bootstrap
+    from sentinel.cli.supervision import Component
 
     settings = _start(context)
     with bootstrap.sql_of(settings) as stores:
@@ -100,8 +100,8 @@ def worker(context: typer.Context) -> None:
 @exit_codes
 def api(context: typer.Context) -> None:
     """Run the HTTP API: incidents, approvals, audit, health. Ends at SIGTERM or Ctrl-C."""
-    from sentinel.cli import bootstrap  # noqa: PLC0415 - imports every room
-    from sentinel.cli.supervision import Component  # noqa: PLC0415
+    from sentinel.cli import bootstrap
+    from sentinel.cli.supervision import Component
 
     settings = _start(context)
     with bootstrap.sql_of(settings) as stores:
@@ -119,8 +119,8 @@ def broker(
     port: Annotated[int | None, typer.Option(help="Port to listen on. Default: that of kafka.bootstrap.")] = None,
 ) -> None:
     """Run an embedded Kafka-compatible broker for trying out. It keeps its data in memory."""
-    from sentinel.broker import IN_MEMORY, EmbeddedBroker  # noqa: PLC0415 - not needed for --help
-    from sentinel.cli.supervision import Component  # noqa: PLC0415
+    from sentinel.broker import IN_MEMORY, EmbeddedBroker
+    from sentinel.cli.supervision import Component
 
     settings = _start(context)
     chosen = port if port is not None else _port_of(settings.kafka.bootstrap)
@@ -131,8 +131,8 @@ def broker(
 @exit_codes
 def fleet(context: typer.Context) -> None:
     """Run the simulated fleet: two weeks of history, then live telemetry, with an HTTP control for faults and actions."""
-    from sentinel.cli.supervision import Component  # noqa: PLC0415 - not needed for --help
-    from sentinel.fleet.running import run_fleet  # noqa: PLC0415
+    from sentinel.cli.supervision import Component
+    from sentinel.fleet.running import run_fleet
 
     settings = _start(context)
 
@@ -143,7 +143,7 @@ def fleet(context: typer.Context) -> None:
 
 
 def _start(context: typer.Context) -> Settings:
-    from sentinel.cli.bootstrap import configure_logs  # noqa: PLC0415 - imports every room
+    from sentinel.cli.bootstrap import configure_logs
 
     settings = settings_of(context)
     Path(settings.state).mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ def _start(context: typer.Context) -> Settings:
 
 
 def _run(main: Component, others: Sequence[Component] = ()) -> None:
-    from sentinel.cli.supervision import run_together, stop_on_signals  # noqa: PLC0415 - not needed for --help
+    from sentinel.cli.supervision import run_together, stop_on_signals
 
     with stop_on_signals() as stop:
         failures = run_together(main, others, stop)

@@ -29,14 +29,14 @@ def demo(
     ] = None,
 ) -> None:
     """Show the whole loop on a simulated fleet and embedded parts; ends by itself in under two minutes."""
-    from sentinel.cli.demo.answering import answer_by_demo, answer_by_user  # noqa: PLC0415 - not needed for --help
-    from sentinel.cli.demo.expectations import Expectations  # noqa: PLC0415
-    from sentinel.cli.demo.programme import pass_history, play  # noqa: PLC0415
-    from sentinel.cli.demo.scenes import Stage  # noqa: PLC0415
-    from sentinel.cli.demo.summary import Telling, print_summary  # noqa: PLC0415
-    from sentinel.cli.demo.world import open_world  # noqa: PLC0415
-    from sentinel.cli.settings import DEMO_STATE, load_settings  # noqa: PLC0415
-    from sentinel.errors import SentinelError  # noqa: PLC0415
+    from sentinel.cli.demo.answering import answer_by_demo, answer_by_user
+    from sentinel.cli.demo.expectations import Expectations
+    from sentinel.cli.demo.programme import pass_history, play
+    from sentinel.cli.demo.scenes import Stage
+    from sentinel.cli.demo.summary import Telling, print_summary
+    from sentinel.cli.demo.world import open_world
+    from sentinel.cli.settings import DEMO_STATE, load_settings
+    from sentinel.errors import SentinelError
 
     began = time.monotonic()
 
