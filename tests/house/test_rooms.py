@@ -5,11 +5,13 @@ Each contract of pyproject.toml has its plant here; a new contract without one f
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,10 +62,10 @@ PLANTS: dict[str, dict[str, str]] = {
 }
 
 
-def contracts() -> dict[str, str]:
-    """The id and the name of every contract."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    return {contract["id"]: contract["name"] for contract in settings["contracts"]}
+def settings() -> dict[str, dict[str, Any]]:
+    """Every contract of pyproject.toml by its id."""
+    text = (ROOT / "pyproject.toml").read_text()
+    return {contract["id"]: contract for contract in tomllib.loads(text)["tool"]["importlinter"]["contracts"]}
 
 
 def lint(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -81,7 +83,14 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_every_contract_has_a_plant() -> None:
-    assert contracts().keys() == PLANTS.keys()
+    assert settings().keys() == PLANTS.keys()
+
+
+def test_every_step_is_kept_on_top() -> None:
+    """A file of operators that imports Bytewax is a step, so the contract that only flows import steps names it."""
+    files = (ROOT / "operators").rglob("*.py")
+    steps = {f"operators.{path.stem}" for path in files if re.search(r"^(import|from) bytewax", path.read_text(), re.MULTILINE)}
+    assert steps == set(settings()["steps-on-top"]["protected_modules"])
 
 
 @pytest.mark.slow
@@ -99,5 +108,5 @@ def test_a_planted_import_breaks_the_contract(tree: Path, contract: str) -> None
         path.write_text(f"{text}\n{line}\n")
     done = lint(tree, "--contract", contract)
     assert done.returncode != 0, done.stdout
-    assert f"{contracts()[contract]} BROKEN" in " ".join(done.stdout.split())
+    assert f"{settings()[contract]['name']} BROKEN" in " ".join(done.stdout.split())
     assert "planted" in done.stdout
