@@ -103,6 +103,8 @@ def _print(request: ApprovalRequest) -> None:
     for action in plan.actions:
         preview = previews.get(action.id)
         undo = "can be undone" if action.reversible else "cannot be undone"
-        rows.append((action.type, action.target.name, preview.text if preview else "", action.risk, undo, action.reason))
+        rows.append(
+            (action.type, action.target.name, preview.text if preview else "", action.risk, undo, action.reason)
+        )
     print_table("Would do", ("action", "target", "change", "risk", "undo", "because"), rows)
     print_table("Policy", ("says",), [(line,) for line in (request.verdict.answer, *request.verdict.reasons)])

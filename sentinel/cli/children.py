@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import httpx
 
@@ -43,7 +44,7 @@ class Children:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._children: list[Child] = []
 
-    def __enter__(self) -> Children:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,7 +56,9 @@ class Children:
         with log.open("ab") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "sentinel.cli.app", *arguments],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
             )
         child = Child(name, process, log)
         self._children.append(child)

@@ -72,7 +72,9 @@ def _rules(settings: Settings) -> list[tuple[object, ...]]:
         unless = f" unless {', '.join(rule.unless)}" if rule.unless else ""
         when = f"{rule.for_} windows of {' or '.join(rule.detectors)} {rule.direction}{unless}"
         shadow = " (shadow)" if rule.shadow else ""
-        rows.append((name, f"{', '.join(rule.match.names)}{labels}", f"{rule.window:g} s", when, f"{rule.kind}{shadow}"))
+        rows.append(
+            (name, f"{', '.join(rule.match.names)}{labels}", f"{rule.window:g} s", when, f"{rule.kind}{shadow}")
+        )
     return rows
 
 

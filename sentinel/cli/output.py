@@ -61,6 +61,7 @@ def fail(text: str, code: int) -> NoReturn:
 
 def exit_codes(command: Callable[P, R]) -> Callable[P, R]:
     """Turn Sentinel's own errors into their text on stderr and the documented exit code; others stay tracebacks."""
+
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:

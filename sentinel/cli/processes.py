@@ -161,7 +161,7 @@ def _run(main: Component, others: Sequence[Component] = ()) -> None:
 
 
 def _port_of(bootstrap: str) -> int:
-    _, _, port = bootstrap.split(",")[0].rpartition(":")
+    _, _, port = bootstrap.split(",", maxsplit=1)[0].rpartition(":")
     if not port.isdigit():
         raise ConfigError(f"kafka.bootstrap: {bootstrap!r} is not host:port")
     return int(port)

@@ -25,7 +25,8 @@ def demo(
         bool, typer.Option("--manual", help="Leave the approvals to you: prints the curl and the command, and waits.")
     ] = False,
     state: Annotated[
-        Path | None, typer.Option(help="Folder for what the demo leaves behind; emptied first. Default: .sentinel/demo.")
+        Path | None,
+        typer.Option(help="Folder for what the demo leaves behind; emptied first. Default: .sentinel/demo."),
     ] = None,
 ) -> None:
     """Show the whole loop on a simulated fleet and embedded parts; ends by itself in under two minutes."""

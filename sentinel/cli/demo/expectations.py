@@ -21,7 +21,7 @@ class Expectations:
 
     checks: list[Check] = field(default_factory=list)
 
-    def expect(self, scene: str, name: str, held: bool, seen: object = "") -> bool:  # noqa: FBT001 reads as a sentence
+    def expect(self, scene: str, name: str, held: bool, seen: object = "") -> bool:
         """Record one check and return whether it held."""
         self.checks.append(Check(scene, name, held, str(seen)))
         return held

@@ -221,9 +221,7 @@ def _expect_verified(stage: Stage, scene: str, view: IncidentView, outcome: Outc
     expect(scene, "by the detectors that fired", bool(firing) and not short, told)
 
 
-def _expect_remembered(
-    stage: Stage, scene: str, story: Story, request: ApprovalRequest, before: Story
-) -> None:
+def _expect_remembered(stage: Stage, scene: str, story: Story, request: ApprovalRequest, before: Story) -> None:
     expect = stage.expectations.expect
     incident = story.views[-1].incident
     expect(

@@ -52,7 +52,9 @@ class Story:
             return told
         view = self.views[-1]
         first = min(view.incident.alerts, key=lambda alert: alert.fired_at)
-        told.append(Moment("first alert", first.fired_at, view.incident.detected_at, f"{first.series.key}: {first.text}"))
+        told.append(
+            Moment("first alert", first.fired_at, view.incident.detected_at, f"{first.series.key}: {first.text}")
+        )
         count = len(view.incident.alerts)
         suspect = view.incident.suspects[0].service if view.incident.suspects else "nobody"
         text = f"{view.incident.title}; {count} alerts in it, first suspect {suspect}"
