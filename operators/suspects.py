@@ -8,6 +8,7 @@ change, an early onset, a kind of fault that does not travel and a strong deviat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -116,20 +117,25 @@ def _quiet_callees(item: _Firing, firing: dict[str, _Firing], catalogue: Service
         name for name in below if name != item.service and name in firing and firing[name].kinds & (TRAVELLING | LOCAL)
     ]
     if guilty:
-        return _Evidence(0.0, f"{item.service} depends on {_names(guilty)}, which {_is(guilty)} firing too.")
+        # A callee explains its caller only as far as it deviates as much: a weak deviation below is often chance.
+        worst = max(_damped(firing[name]) for name in guilty)
+        share = min(1.0, worst / _damped(item)) if item.strength > 0 else 1.0
+        text = f"{item.service} depends on {_names(guilty)}, which {_is(guilty)} firing too"
+        return _Evidence(1.0 - share, f"{text}{', if far less' if share < 0.5 else ''}.")
     if not catalogue.callees(item.service):
         return _Evidence(1.0, f"{item.service} calls no other service, so the fault is not passed on to it.")
     return _Evidence(1.0, f"None of the services that {item.service} calls is firing.")
 
 
 def _explained(service: str, firing: dict[str, _Firing], catalogue: ServiceCatalogue) -> _Evidence:
-    others = [name for name in firing if name != service]
+    others = sorted(name for name in firing if name != service)
     if not others:
         return _Evidence(1.0)
     callers = [name for name in others if service in dependencies(catalogue, name, _HOPS)]
     if not callers:
         return _Evidence(0.0)
-    share = len(callers) / len(others)
+    # Strong deviations need an explanation more than weak ones do.
+    share = sum(_damped(firing[name]) for name in callers) / max(sum(_damped(firing[name]) for name in others), 1e-9)
     return _Evidence(share, f"{_names(callers)} {_depends(callers)} on {service} and {_is(callers)} firing too.")
 
 
@@ -150,10 +156,15 @@ def _local_kind(item: _Firing) -> _Evidence:
 def _strength(item: _Firing, firing: dict[str, _Firing]) -> _Evidence:
     strengths = [other.strength for other in firing.values()]
     most = max(strengths)
-    value = max(0.0, item.strength) / most if most > 0 else 0.0
+    value = _damped(item) / max(_damped(other) for other in firing.values()) if most > 0 else 0.0
     strongest = len(strengths) > 1 and item.strength == most > 0 and strengths.count(most) == 1
     text = f"Its deviation is the strongest, {item.strength:.1f} times its threshold." if strongest else ""
     return _Evidence(value, text)
+
+
+def _damped(item: _Firing) -> float:
+    """Strength on a logarithmic scale: scores of quiet series explode, and ten times as much is not ten times as sure."""
+    return math.log1p(max(0.0, item.strength))
 
 
 def _changed(service: str, before: float, changes: Sequence[Change], settings: SuspectSettings) -> _Evidence:

@@ -32,6 +32,17 @@ def test_the_service_whose_callees_are_quiet_is_first_even_when_it_fires_last():
     assert "checkout depends on payments, which is firing too." in rest[0].reasons
 
 
+def test_an_exploding_score_of_a_quiet_caller_does_not_turn_the_order():
+    found = ranked(message("checkout", score=600.0), message("web", score=300.0), message("payments", score=30.0))
+    assert found[0].service == "payments"
+
+
+def test_a_weak_deviation_below_explains_little():
+    found = ranked(message("checkout", score=60.0), message("web", score=60.0), message("cart", score=3.1))
+    assert found[0].service == "checkout"
+    assert "checkout depends on cart, which is firing too, if far less." in found[0].reasons
+
+
 def test_a_quiet_middle_does_not_hide_the_root():
     assert ranked(message("web"), message("payments"))[0].service == "payments"
 
