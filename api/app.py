@@ -22,8 +22,8 @@ class _Application(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
-        for operations in document["paths"].values():
-            for operation in operations.values():
+        for path in document["paths"].values():
+            for operation in path.values():
                 content = operation["responses"]["default"]["content"]
                 if "application/json" in content:
                     content[MEDIA_TYPE] = content.pop("application/json")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -45,7 +46,7 @@ class ApiClient:
         # Loopback and cluster addresses: a proxy from the environment would never be right.
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
 
-    def __enter__(self) -> ApiClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -70,7 +71,7 @@ class ApiClient:
 
     def incident(self, incident_id: str) -> IncidentView:
         """One incident with all that is known of it."""
-        return self._get(f"/api/v1/incidents/{incident_id}", IncidentView)
+        return self._get(f"/api/v1/incidents/{quote(incident_id, safe='')}", IncidentView)
 
     def approvals(
         self, *, status: str = "", incident_id: str = "", cursor: str = "", limit: int = 50
@@ -81,7 +82,7 @@ class ApiClient:
 
     def approval(self, request_id: str) -> ApprovalView:
         """One request with its decision."""
-        return self._get(f"/api/v1/approvals/{request_id}", ApprovalView)
+        return self._get(f"/api/v1/approvals/{quote(request_id, safe='')}", ApprovalView)
 
     def approve(self, request_id: str, *, digest: str, reason: str = "") -> ApprovalDecision:
         """Approve exactly the plan and diff that `digest` stands for."""
@@ -136,7 +137,9 @@ class ApiClient:
     def _decide(self, request_id: str, choice: Choice, digest: str, reason: str) -> ApprovalDecision:
         body = {"choice": choice.value, "digest": digest, "reason": reason}
         headers = {"Idempotency-Key": uuid.uuid4().hex}
-        answer = self._send("POST", f"/api/v1/approvals/{request_id}/decision", json=body, headers=headers)
+        answer = self._send(
+            "POST", f"/api/v1/approvals/{quote(request_id, safe='')}/decision", json=body, headers=headers
+        )
         return self._read(answer, ApprovalDecision)
 
     def _get(self, path: str, as_type: type[T], params: Params | None = None) -> T:
@@ -165,8 +168,9 @@ class ApiClient:
             raise PermanentError(f"{answer.url} did not answer like a Sentinel of this version: {error}") from error
 
 
-def _query(params: Mapping[str, object]) -> list[tuple[str, str]]:
-    return [(k, str(one)) for k, value in params.items() for one in (value if isinstance(value, list) else [value])]
+def _query(params: Mapping[str, object]) -> httpx.QueryParams:
+    pairs = [(k, str(one)) for k, value in params.items() for one in (value if isinstance(value, list) else [value])]
+    return httpx.QueryParams(tuple(pairs))
 
 
 def _refusal(answer: httpx.Response) -> ApiError | TransientError:

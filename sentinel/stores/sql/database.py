@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import sqlalchemy as sa
@@ -65,6 +66,17 @@ class _Transaction:
     connection: Connection
     after_commit: list[Callable[[], None]] = field(default_factory=list)
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        known = len(self.after_commit)
+        try:
+            with self.connection.begin_nested():
+                yield
+        except BaseException:
+            # What was rolled back must not be told to anyone.
+            del self.after_commit[known:]
+            raise
+
 
 class Database:
     """A pool of connections to one database; safe to share between threads. Nothing connects before the first use.
@@ -105,7 +117,7 @@ class Database:
         """
         current = self._current()
         if current is not None:
-            with plain_errors(), current.connection.begin_nested():
+            with plain_errors(), current.savepoint():
                 yield current.connection
             return
         with plain_errors(), self._engine.connect() as connection:
@@ -178,7 +190,7 @@ def _sqlite_engine(url: URL, busy_timeout: float) -> Engine:
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         # The driver must not begin transactions by itself: it would begin deferred ones, and not before DDL.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection, busy_timeout)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         # So that REPLACE fires the triggers that keep the audit append-only.
@@ -190,6 +202,19 @@ def _sqlite_engine(url: URL, busy_timeout: float) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection, busy_timeout: float) -> None:
+    """Switch to WAL. SQLite's own busy time-out does not cover two first connections that switch at the same time."""
+    deadline = monotonic() + busy_timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if monotonic() >= deadline:
+                raise
+            sleep(0.01)
 
 
 def _postgres_engine(url: URL, pool_size: int, busy_timeout: float) -> Engine:

@@ -14,6 +14,7 @@ from sentinel.audit_chain import AuditFault, record_hash
 from sentinel.errors import PermanentError
 from sentinel.stores.sql import tables
 from sentinel.stores.sql.audit import AuditFilter, AuditLog
+from sentinel.stores.sql.database import Database
 from tests.contracts.sql.threads import at_once
 
 AUDIT = tables.audit
@@ -64,6 +65,19 @@ def test_appends_at_once_make_one_chain_without_gaps(stores):
     at_once(10, lambda n: [stores.audit.append(actor=str(n), action="x", target="t", at=1.0) for _ in range(5)])
     verdict = stores.audit.verify()
     assert (verdict.ok, verdict.records, verdict.unanchored) == (True, 50, 0)
+
+
+def test_appends_of_several_processes_make_one_chain(stores, tmp_path):
+    def append(number):
+        own = Database(stores.database.url.render_as_string(hide_password=False))
+        log = AuditLog(own, AnchorFile(tmp_path / "audit-anchor.jsonl"))
+        for _ in range(5):
+            log.append(actor=str(number), action="x", target="t", at=1.0)
+        own.close()
+
+    at_once(4, append)
+    verdict = stores.audit.verify()
+    assert (verdict.ok, verdict.records, verdict.unanchored) == (True, 20, 0)
 
 
 def test_a_rolled_back_append_leaves_no_gap_and_no_anchor(stores, tmp_path):

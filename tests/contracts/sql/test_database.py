@@ -79,7 +79,12 @@ def test_callbacks_run_after_the_commit_and_only_then(database):
 
     with pytest.raises(ValueError):  # noqa: PT011 raised by the test itself
         rolled_back()
+    with database.write():
+        with pytest.raises(ValueError):  # noqa: PT011 raised by the test itself
+            rolled_back()
+        insert(database, "b")
     assert seen == [1]
+    assert count(database) == 2
 
 
 def test_writers_with_the_same_lock_wait_for_one_another(database):
