@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 REGISTRY = CollectorRegistry()
 """The product's own registry, so that libraries in the same process add nothing to it."""
@@ -131,3 +132,16 @@ OUTCOMES_RECORDED = Counter(
 def render() -> tuple[bytes, str]:
     """All metrics in Prometheus' text format, and the content type that goes with it."""
     return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+
+
+def totals(text: str) -> dict[str, float]:
+    """Read a page of Prometheus' text format: each sample's name with the sum over its labels.
+
+    >>> totals('a_total{x="1"} 2\\na_total{x="2"} 3\\n')
+    {'a_total': 5.0}
+    """
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found[sample.name] = found.get(sample.name, 0.0) + sample.value
+    return found

@@ -87,8 +87,9 @@ def _answer(context: typer.Context, request_id: str, choice: Choice, digest: str
         fail("set SENTINEL_API_KEY to an API key with the role approver (`sentinel keys new` makes one)", EXIT_USAGE)
     settings = settings_of(context)
     with ApiClient(url or f"http://{settings.api.host}:{settings.api.port}", key) as client:
-        seen = digest or client.approval(request_id).digest
-        decision = client.decide(request_id, choice, digest=seen, reason=reason)
+        seen = digest or client.approval(request_id).request.digest
+        send = client.approve if choice is Choice.APPROVE else client.reject
+        decision = send(request_id, digest=seen, reason=reason)
     console.print(f"{decision.request_id}: {decision.choice} by {decision.actor} for digest {decision.digest[:12]}")
 
 

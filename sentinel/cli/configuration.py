@@ -39,7 +39,7 @@ def check(
     print_table("What runs where", ("part", "setting"), _places(settings))
     print_table("Rules, first match wins", ("rule", "watches", "window", "alerts when", "kind"), _rules(settings))
     print_table("What may happen", ("policy", "value"), _policy(settings))
-    names = [(r.name, r.summary) for r in runbooks]
+    names = [(r.name, r.title) for r in runbooks]
     print_table("Runbooks", ("name", "does"), names)
 
 

@@ -72,12 +72,10 @@ def replay(
 
     naming = Naming(service, metric)
     if only_produce:
-        settings = settings_of(context)
-        produced = produce_recordings(settings.kafka, files, naming)
+        produced = produce_recordings(settings_of(context).kafka, files, naming)
         console.print(f"{produced.events} events in {produced.messages} messages")
         return
-    settings = settings_of(context) if context.obj else None
-    found = replay_recordings(files, naming, settings)
+    found = replay_recordings(files, naming, settings_of(context) if context.obj else None)
     if as_json:
         print_json(found.incidents)
     else:

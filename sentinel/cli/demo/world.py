@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import httpx
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
 from sentinel.api_client import ApiClient
 from sentinel.approvals import ApprovalRequest, ApprovalStatus, Role
@@ -23,6 +22,7 @@ from sentinel.cli.keys import make_key
 from sentinel.cli.settings import SHIPPED
 from sentinel.errors import PermanentError, TransientError
 from sentinel.incidents import Incident
+from sentinel.metrics import totals
 
 T = TypeVar("T")
 
@@ -72,15 +72,10 @@ class World:
 
     def counters(self) -> dict[str, float]:
         """Sentinel's metrics by sample name, summed over labels; `TransientError` while it does not answer."""
-        totals: dict[str, float] = {}
         try:
-            text = httpx.get(f"{self.api.url}/metrics", timeout=5.0).text
+            return totals(httpx.get(f"{self.api.url}/metrics", timeout=5.0).text)
         except httpx.HTTPError as error:
             raise TransientError(f"no metrics from {self.api.url}: {error}") from error
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
-        return totals
 
     def now(self) -> float:
         """The fleet's event time."""
