@@ -66,6 +66,16 @@ DECODE_SECONDS = Histogram(
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
     registry=REGISTRY,
 )
+WINDOWS_CLOSED = Counter("sentinel_windows_closed_total", "Windows of series that were closed.", registry=REGISTRY)
+EVENTS_LEFT_OUT = Counter(
+    "sentinel_summarize_left_out_total",
+    "Late and unknown events, refused and collided announcements, evicted series.",
+    ["reason"],
+    registry=REGISTRY,
+)
+FINDINGS = Counter("sentinel_findings_total", "Windows that a detector of their rule called unusual.", registry=REGISTRY)
+ALERTS_FIRED = Counter("sentinel_alerts_fired_total", "Alerts that fired.", ["rule"], registry=REGISTRY)
+ALERTS_RESOLVED = Counter("sentinel_alerts_resolved_total", "Alerts that ended.", ["resolution"], registry=REGISTRY)
 ARCHIVED = Counter("sentinel_archived_total", "Rows copied into the history.", ["kind"], registry=REGISTRY)
 ARCHIVE_RETRIES = Counter(
     "sentinel_archive_retries_total", "Inserts that were tried again because the history was away.", registry=REGISTRY
