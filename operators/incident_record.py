@@ -149,7 +149,7 @@ class IncidentRecord:
         return "written"
 
     def _look_up(self, verdict: GroupVerdict) -> None:
-        """Look up at opening, when a service joins, when the first suspect or kind turns, and after a store was away.
+        """Look up at opening, when a service joins, when the first suspect, kind or its metrics turn, and after a store was away.
 
         A window that only confirms asks nothing, so that a store that is away costs nothing either.
         """
@@ -157,14 +157,14 @@ class IncidentRecord:
         if verdict is GroupVerdict.UPDATED and not state.missing:
             return
         about = self._about(group)
-        if [*group.services, about.first, about.kind] == state.asked and not state.missing:
+        if [*group.services, about.text] == state.asked and not state.missing:
             return
         state.missing = ()
         self._ask_changes(group)
         about = self._about(group)
         self._ask_history(group)
         self._ask_memory(group, about)
-        state.asked = [*group.services, about.first, about.kind]
+        state.asked = [*group.services, about.text]
         state.recheck = True
 
     def _ask_changes(self, group: Group) -> None:

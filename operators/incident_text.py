@@ -59,7 +59,11 @@ def _tiered(alert: IncidentAlert, catalogue: ServiceCatalogue) -> Severity:
 
 
 def memory_text(kind: FaultKind, first: str, alerts: Sequence[IncidentAlert]) -> str:
-    """What memory embeds: kind, first suspect and its metrics. No values, times or versions, which never come back."""
-    own = [alert for alert in alerts if alert.series.service == first] or list(alerts)
-    metrics = ", ".join(sorted({alert.series.name.replace("_", " ") for alert in own}))
-    return f"{kind.value} in {first}: {metrics}"
+    """What memory embeds: kind, first suspect and the metrics that show this kind.
+
+    No values, times or versions, which never come back; no metrics of other kinds, which join later or not at all, so
+    that the first alert of a recurrence already reads like the whole incident before it.
+    """
+    telling = [alert for alert in alerts if alert.series.service == first and alert.kind is kind]
+    metrics = ", ".join(sorted({alert.series.name.replace("_", " ") for alert in telling}))
+    return f"{kind.value} in {first}: {metrics}" if metrics else f"{kind.value} in {first}"

@@ -45,6 +45,13 @@ def test_severity_is_the_worst_seen_through_the_tier(tier: int, severity: Severi
     assert severity_of(found, catalogue) is severity
 
 
+def test_memory_text_is_the_same_from_the_first_alert_on():
+    first = memory_text(FaultKind.ERRORS, "payments", alerts(message("payments")))
+    grown = alerts(message("payments"), message("payments", kind=FaultKind.LATENCY), message("web"))
+    assert memory_text(FaultKind.ERRORS, "payments", grown) == first
+    assert memory_text(FaultKind.ERRORS, "fraud", grown) == "errors in fraud"
+
+
 def test_memory_text_names_no_values_or_times():
     one = memory_text(FaultKind.ERRORS, "payments", alerts(message("payments"), message("web")))
     other = memory_text(FaultKind.ERRORS, "payments", alerts(message("payments", onset=6000.0, score=50.0)))
