@@ -88,10 +88,15 @@ def wire_incidents(alerts: Stream[AlertMessage], outcomes: Stream[Outcome], part
 def flow(reading: Reading, topics: Topics, parts: IncidentParts) -> Dataflow:
     """The flow as a process of its own, from Kafka to Kafka."""
     dataflow = Dataflow("incidents")
+    add_to(dataflow, reading, topics, parts)
+    return dataflow
+
+
+def add_to(dataflow: Dataflow, reading: Reading, topics: Topics, parts: IncidentParts) -> None:
+    """Put the whole flow, sources and sinks too, into `dataflow`."""
     alerts = read_messages("incidents_alerts", dataflow, reading, topics.alerts, AlertMessage)
     outcomes = read_messages("incidents_outcomes", dataflow, reading, topics.outcomes, Outcome)
     write_incidents(wire_incidents(alerts, outcomes, parts), reading, topics)
-    return dataflow
 
 
 def write_incidents(streams: IncidentStreams, reading: Reading, topics: Topics) -> None:

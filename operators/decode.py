@@ -12,8 +12,9 @@ from bytewax.dataflow import Stream
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from operators.blocks import RawBlock, ShardBlock
-from operators.decoding import DecodeSettings, PartitionDecoder, RejectedMessage
+from operators.decoding import PartitionDecoder, RejectedMessage
 from sentinel.metrics import DECODE_SECONDS, EVENTS_DECODED, EVENTS_REJECTED, KNOWN_SERIES, WATERMARK
+from sentinel.telemetry import TelemetrySettings
 
 State: TypeAlias = Mapping[str, Any]
 
@@ -30,7 +31,7 @@ def decode(
     step_id: str,
     up: KeyedStream[RawBlock],
     topic: str,
-    settings: DecodeSettings,
+    settings: TelemetrySettings,
     lateness: float,
     now: Callable[[], float] = time.time,
 ) -> Decoded:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from operators.blocks import ANNOUNCE_EVERY, RawBlock, ShardBlock
 from sentinel.series import Series
@@ -19,17 +18,6 @@ from sentinel.traces import Ids, derive_traces, read_traceparent
 
 MAX_REJECTED_BYTES = 256 * 1024
 """Longest original kept of a rejected message; longer ones are cut, so that a broker's limit cannot stop the flow."""
-
-
-class DecodeSettings(TelemetrySettings):
-    """How telemetry is decoded and spread over state."""
-
-    sub_shards: int = Field(default=4, ge=1, le=64)
-    """Parts that each partition's state is split into, by CRC-32 of the service. Fixed for the life of a recovery store.
-    Default 4: blocks stay large and one part's snapshot small."""
-    max_known_series: int = Field(default=200_000, ge=1000)
-    """Series spellings kept interned per partition; when passed, all are forgotten and met anew. Default 200,000, which is
-    100 MB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +36,7 @@ class PartitionDecoder:
     """Decodes one partition in order. `lateness`: seconds that windows wait. The state is its high mark; interned series are a cache and begin empty."""
 
     def __init__(
-        self, topic: str, settings: DecodeSettings, lateness: float, state: Mapping[str, Any] | None = None
+        self, topic: str, settings: TelemetrySettings, lateness: float, state: Mapping[str, Any] | None = None
     ) -> None:
         self._topic = topic
         self._settings = settings

@@ -17,6 +17,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from sentinel.config import Section
 from sentinel.telemetry_events import EARLIEST, LATEST, BadEvent, Reason, check_event, event_bytes, read_events
@@ -26,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 class TelemetrySettings(Section):
-    """Limits of one message; what exceeds them is rejected with a reason."""
+    """Limits of telemetry (what exceeds them is rejected with a reason), and how it is spread over state."""
 
     max_message_bytes: int = 1 << 20
     """Largest message, bytes. Default 1 MiB, the default limit of Kafka itself."""
@@ -37,6 +38,12 @@ class TelemetrySettings(Section):
     max_future: float | None = 3600.0
     """Seconds that an event may lie ahead of both the partition's watermark and the wall clock; default one hour, enough
     for bad clocks. `null` exempts: replays and simulations, whose event time runs ahead of the wall clock."""
+    sub_shards: int = Field(default=4, ge=1, le=64)
+    """Parts that each partition's state is split into, by CRC-32 of the service. Fixed for the life of a recovery store.
+    Default 4: blocks stay large and one part's snapshot small."""
+    max_known_series: int = Field(default=200_000, ge=1000)
+    """Spellings of series kept interned per partition; when passed, all are forgotten and met anew. Default 200,000,
+    which is 100 MB at most."""
 
 
 @dataclass(frozen=True, slots=True)
