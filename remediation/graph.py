@@ -57,10 +57,9 @@ def _go(state: RunState) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a run stands. `waiting_for` is empty unless it is parked; `begun` is False before its first checkpoint."""
+    """Where a run stands. `waiting_for` is empty unless it is parked."""
 
     state: RunState
-    begun: bool
     ended: bool
     waiting_for: str
 
@@ -69,10 +68,7 @@ def position(graph: RunGraph, thread_id: str) -> Position:
     """Read the run's last checkpoint; changes nothing."""
     snapshot = graph.get_state(thread(thread_id))
     waiting = next((one.value["waiting_for"] for one in snapshot.interrupts), "")
-    begun = _begun(snapshot)
-    return Position(
-        state=cast("RunState", snapshot.values), begun=begun, ended=begun and not snapshot.next, waiting_for=waiting
-    )
+    return Position(state=cast("RunState", snapshot.values), ended=_ended(snapshot), waiting_for=waiting)
 
 
 def advance(graph: RunGraph, thread_id: str, begin: RunState) -> Position:
@@ -83,16 +79,20 @@ def advance(graph: RunGraph, thread_id: str, begin: RunState) -> Position:
     """
     config = thread(thread_id)
     snapshot = graph.get_state(config)
-    begun = _begun(snapshot)
-    if begun and not snapshot.next:
+    if _ended(snapshot):
         return position(graph, thread_id)
     if snapshot.interrupts:
         answers = {one.id: True for one in snapshot.interrupts}
         graph.invoke(Command(resume=answers), config, durability="sync")
     else:
-        graph.invoke(None if begun else begin, config, durability="sync")
+        graph.invoke(None if _begun(snapshot) else begin, config, durability="sync")
     return position(graph, thread_id)
 
 
 def _begun(snapshot: StateSnapshot) -> bool:
     return bool(snapshot.config.get("configurable", {}).get("checkpoint_id"))
+
+
+def _ended(snapshot: StateSnapshot) -> bool:
+    """No next node alone proves nothing: it is also missing after a crash between a node's writes and its checkpoint."""
+    return snapshot.values.get("go") == "end" and not snapshot.next

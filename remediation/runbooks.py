@@ -89,7 +89,7 @@ class RunbookStep(Section):
 class Runbook(Section):
     """One file: when it fits, what it does, what should come of it."""
 
-    name: str = Field(pattern=r"[a-z0-9][a-z0-9-]*")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     """Unique name; outcomes and recurrences cite it."""
     title: str = Field(min_length=1)
     """One line for a person."""

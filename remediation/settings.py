@@ -114,7 +114,7 @@ class WorkerSettings(Section):
 class FleetSettings(Section):
     """The simulated fleet's HTTP address."""
 
-    url: str = "http://127.0.0.1:8090"
+    url: str = "http://127.0.0.1:8790"
     """Base URL. Default where `sentinel fleet` listens."""
     deadline: Annotated[float, Field(gt=0)] = 5.0
     """Seconds for one call, connection included. Default 5."""

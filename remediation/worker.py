@@ -202,8 +202,10 @@ class Worker:
         elif where.waiting_for:
             self._retries.pop(run_id, None)
             self._park(run_id, where)
-        else:
+        elif where.ended:
             self._forget(run_id)
+        else:
+            self._try_later(run_id, TransientError("its last step was not checkpointed"))
         self._outbox.wake()
 
     def _park(self, run_id: str, where: Position) -> None:

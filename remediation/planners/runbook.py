@@ -13,8 +13,8 @@ from sentinel.outcomes import Outcome, Result
 class RunbookPlanner:
     """Takes the first runbook that fits; pure apart from the runbooks that it was given.
 
-    Order: runbooks verified for the cited incident, then priority and name. A runbook with an action that already
-    failed in this run is left out.
+    Order: runbooks verified for the cited incident, then priority and name. A runbook that failed in this run, or one
+    with an action that did, is left out.
     """
 
     name = "runbook"
@@ -26,7 +26,8 @@ class RunbookPlanner:
         """See `Planner.plan`."""
         verified = {outcome.runbook: outcome for outcome in analysis.past if outcome.result is Result.VERIFIED}
         ordered = sorted(self._runbooks, key=lambda book: (book.name not in verified, book.priority, book.name))
-        for book in ordered:
+        tried = {attempt.runbook for attempt in failed}
+        for book in (one for one in ordered if one.name not in tried):
             cites = fits(book, analysis)
             steps = steps_of(book, analysis) if cites else None
             if steps and not _repeats(steps, failed):

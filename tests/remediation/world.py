@@ -95,10 +95,10 @@ class InlinePool(Executor):
     """Runs each task at once, so that tests need no sleeping."""
 
     def submit(self, task, /, *args, **kwargs):
-        future = Future()
+        future: Future[object] = Future()
         try:
             future.set_result(task(*args, **kwargs))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 a pool hands every error on
             future.set_exception(error)
         return future
 
@@ -267,9 +267,9 @@ def later(one, **changes):
 def update(one, start, verdict, score=5.0, state=AlertState.UPDATE, resolution=None):
     end = start + 60
     return AlertMessage(
-        message_id=f"{one.alert_id}:{state}:{int(end)}",
+        message_id=f"{one.alert_id}:{AlertState(state)}:{int(end)}",
         alert_id=one.alert_id,
-        state=state,
+        state=AlertState(state),
         verdict=WindowVerdict(verdict),
         reason="",
         rule=one.rule,
