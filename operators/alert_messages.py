@@ -42,18 +42,23 @@ def strongest(findings: tuple[Finding, ...]) -> Finding:
     return max(findings, key=lambda each: each.score / each.threshold if each.threshold > 0 else float("inf"))
 
 
+def proposed(rule: Rule, candidate: Candidate) -> tuple[Finding, ...]:
+    """The findings that made the candidate, without those that could have spoken against it."""
+    return tuple(each for each in candidate.findings if each.detector not in rule.unless)
+
+
 def fired(subject: Subject, onset: float, frozen: Candidate, row: Row, now: float, config_hash: str) -> AlertMessage:
     """The first message of an alert; `frozen` is the candidate at its onset."""
     candidate = row.candidate or frozen
-    best = strongest(candidate.findings)
+    best = strongest(proposed(subject.rule, candidate))
     alert_id = short_id("alr", subject.name, subject.series.key, onset)
     windows = round((row.end - onset) / subject.rule.window)
     return AlertMessage(
         message_id=message_id(alert_id, AlertState.FIRING, row.end), alert_id=alert_id, state=AlertState.FIRING,
-        verdict=WindowVerdict.ABNORMAL, reason=f"{subject.rule.for_} windows unusual, {windows} since the onset: {best.text}",
+        verdict=WindowVerdict.ABNORMAL, reason=_why(subject.rule, windows, best.text),
         rule=subject.name, kind=subject.rule.kind, severity=subject.rule.severity, series=subject.series,
         window=Window(row.start, row.end), value=row.value, score=best.score, threshold=best.threshold,
-        findings=candidate.findings, onset_at=onset, fired_at=row.end, detected_at=now,
+        findings=(best, *(each for each in candidate.findings if each is not best)), onset_at=onset, fired_at=row.end, detected_at=now,
         trace_id=row.trace_id, config_hash=config_hash, frozen=frozen.frozen,
     )  # fmt: skip
 
@@ -89,14 +94,14 @@ def message_id(alert_id: str, state: AlertState, end: float) -> str:
 
 
 def relative_score(alert: AlertMessage, value: float | None) -> float:
-    """A later value in the unit of the alert's score, by the band of its strongest finding.
+    """A later value in the unit of the alert's score, by the band of its first finding, the strongest.
 
     The threshold times (distance from what was expected) / (distance of the band's edge from it); 0 without a value or
     on a side that has no edge; the alert's own score where the finding has no band.
     """
     if value is None:
         return 0.0
-    best = strongest(alert.findings)
+    best = alert.findings[0]
     edge = best.high if best.expected is None or value >= best.expected else best.low
     if best.expected is None or edge is None or edge == best.expected:
         return alert.score if best.expected is None else 0.0
@@ -108,7 +113,7 @@ def decision(
 ) -> Decision:
     """The decision row for a candidate, or for a change of its alert; `subject` is the series' key."""
     details: dict[str, str | float | int | bool | None] = {
-        "rule": subject.name, "kind": subject.rule.kind, "value": row.value, "start": row.start, "end": row.end
+        "rule": subject.name, "kind": subject.rule.kind.value, "value": row.value, "start": row.start, "end": row.end
     }  # fmt: skip
     if alert_id:
         details["alert_id"] = alert_id
@@ -130,5 +135,10 @@ def held(alert: AlertMessage, value: float, spoke: str) -> str:
 
 
 def _expected(alert: AlertMessage) -> str:
-    expected = strongest(alert.findings).expected
+    expected = alert.findings[0].expected
     return "no value" if expected is None else number(expected)
+
+
+def _why(rule: Rule, windows: int, text: str) -> str:
+    n, m = rule.confirm
+    return f"unusual in {n} of {m} windows, {windows} after the onset: {text}" if m > 1 else text

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from operators.alert_messages import Row, Subject, decision, fired, held, resolved, updated
-from operators.blocks import Assignment, Candidate, Frozen, Judgements, ScoredBlock, pack, trace_hex, unpack
+from operators.blocks import Assignment, Candidate, Frozen, Judgements, ScoredBlock, Tick, pack, trace_hex, unpack
 from operators.detectors.contract import judge_band
-from operators.detectors.half_space_trees import judge_vector
 from operators.detectors.registry import judge
+from operators.detectors.tree_snapshot import judge_vector
 from operators.rules import RANGE, DetectionSettings
 from sentinel.alerts import AlertMessage, Resolution, WindowVerdict
 from sentinel.decisions import Decision
@@ -83,11 +83,11 @@ class AlertStates:
         self._pass(block.watermark, out)
         return Judgements(block.shard, out.alerts, out.decisions)
 
-    def tick(self, shard: str, watermark: float, now: float) -> Judgements:
-        """Time has passed without a block: say `no_data` for windows that ended at or before `watermark`."""
+    def tick(self, tick: Tick, now: float) -> Judgements:
+        """Time has passed without a block: say `no_data` for windows that ended at or before the watermark."""
         out = _Out(now)
-        self._pass(watermark, out)
-        return Judgements(shard, out.alerts, out.decisions)
+        self._pass(tick.watermark, out)
+        return Judgements(tick.shard, out.alerts, out.decisions)
 
     def snapshot(self) -> dict[str, Any]:
         """The state as plain dicts; messages as the bytes of their topic."""

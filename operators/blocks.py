@@ -130,6 +130,14 @@ class ScoredBlock:
     assigned: list[Assignment] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Word to `confirm` that a shard's windows up to `watermark` are over although no block came (a silent partition)."""
+
+    shard: str
+    watermark: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgements:
     """What `confirm` decided about one block: messages for the topic `alerts`, rows for the topic `decisions`."""

@@ -1,53 +1,63 @@
-"""The step `confirm`: scored windows of a shard in, alert messages and decision rows out."""
+"""Step `confirm`: candidates in, alert messages and decision rows out. Thin; see `alert_states`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import bytewax.operators as op
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from operators.alert_states import AlertStates
-from operators.blocks import Judgements, ScoredBlock
+from operators.blocks import Judgements, ScoredBlock, Tick
 from operators.rules import DetectionSettings
-from sentinel.alerts import AlertMessage, AlertState
-from sentinel.metrics import ALERTS_FIRED, ALERTS_RESOLVED
+from sentinel.metrics import ALERT_MESSAGES, ALERTS_FIRING, CANDIDATES, DETECTION_SECONDS
+
+State = dict[str, Any]
 
 
 def confirm(
-    step_id: str, up: KeyedStream[ScoredBlock], settings: DetectionSettings, now: Callable[[], float] = time.time
+    step_id: str,
+    up: KeyedStream[ScoredBlock | Tick],
+    settings: DetectionSettings,
+    now: Callable[[], float] = time.time,
 ) -> KeyedStream[Judgements]:
-    """Turn candidates into alerts and follow the firing ones; the state is the alerts. `now` is wall time, for stamps."""
-
-    def build(state: dict[str, Any] | None) -> _ConfirmLogic:
-        states = AlertStates(settings)
-        if state is not None:
-            states.restore(state)
-        return _ConfirmLogic(states, now)
-
-    return op.stateful_batch(step_id, up, build)
+    """Fire, judge and resolve alerts. `now` is wall time; merge `Tick`s of silent shards into `up` to hear of silence."""
+    return op.stateful_batch(step_id, up, lambda state: ConfirmLogic(settings, now, state))
 
 
-class _ConfirmLogic(StatefulBatchLogic[ScoredBlock, Judgements, dict[str, Any]]):
-    def __init__(self, states: AlertStates, now: Callable[[], float]) -> None:
-        self._states = states
+class ConfirmLogic(StatefulBatchLogic[ScoredBlock | Tick, Judgements, State]):
+    """The alert states of one shard."""
+
+    def __init__(self, settings: DetectionSettings, now: Callable[[], float], state: State | None) -> None:
+        """Fresh, or from a snapshot."""
+        self._states = AlertStates(settings)
         self._now = now
+        if state is not None:
+            self._states.restore(state)
 
-    def on_batch(self, values: list[ScoredBlock]) -> tuple[Iterable[Judgements], bool]:
-        judged = [self._states.feed(block, self._now()) for block in values]
-        told = [one for one in judged if one.alerts or one.decisions]
-        for message in (message for one in told for message in one.alerts):
-            _count(message)
-        return told, StatefulBatchLogic.RETAIN
+    def on_batch(self, values: list[ScoredBlock | Tick]) -> tuple[list[Judgements], bool]:
+        """Feed the blocks in order; blocks about which nothing is said give nothing."""
+        out: list[Judgements] = []
+        for item in values:
+            started = time.perf_counter()
+            judged = (
+                self._states.tick(item, self._now()) if isinstance(item, Tick) else self._states.feed(item, self._now())
+            )
+            if judged.alerts or judged.decisions:
+                out.append(judged)
+                self._count(judged)
+            DETECTION_SECONDS.labels("confirm").observe(time.perf_counter() - started)
+        return out, StatefulBatchLogic.RETAIN
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> State:
+        """Plain values, copied."""
         return self._states.snapshot()
 
-
-def _count(message: AlertMessage) -> None:
-    if message.state is AlertState.FIRING:
-        ALERTS_FIRED.labels(message.rule).inc()
-    elif message.resolution is not None:
-        ALERTS_RESOLVED.labels(message.resolution).inc()
+    def _count(self, judged: Judgements) -> None:
+        for alert in judged.alerts:
+            ALERT_MESSAGES.labels(alert.state).inc()
+        for row in judged.decisions:
+            CANDIDATES.labels(row.verdict).inc()
+        ALERTS_FIRING.labels(judged.shard).set(self._states.firing)

@@ -121,6 +121,12 @@ class Rule(Section):
         n, _, m = self.for_.split()
         return int(n), int(m)
 
+    def warming_up(self, age: float) -> str:
+        """Why a series of this age (seconds of its own history) may not alert yet; empty when it may."""
+        if age >= self.warm_up:
+            return ""
+        return f"warming up: {age / 3600:.1f} of {self.warm_up / 3600:.1f} hours of the series' own history seen"
+
     @model_validator(mode="after")
     def _usable(self) -> Rule:
         if not self.detectors:
@@ -169,7 +175,7 @@ BUILT_IN_RULES: dict[str, Rule] = {
 BUILT_IN_VECTORS: dict[str, Rule] = {
     "service_vector": Rule(
         window=900.0, detectors=("half_space_trees",), unless=(), severity=Severity.INFO, direction=Direction.UP,
-        for_="2 of 2", clear_for=2, warm_up=WEEK, stale_after=3, shadow=True,
+        for_="2 of 2", clear_for=2, warm_up=WEEK, stale_after=3, max_firing=7200.0, shadow=True,
     ),
 }  # fmt: skip
 """The vector rules of a configuration that names none: in shadow, because a vector's alert has no single cause."""
@@ -189,8 +195,6 @@ class DetectionSettings(Section):
     lateness: float = Field(default=5.0, ge=0.0)
     """Seconds that an event may come after a later one and still count. Windows close this much after their end.
     Default 5: producers' batches; more delays every alert by as much."""
-    shards: int = Field(default=4, ge=1, le=64)
-    """Sub-shards per partition, by service. Default 4. Changing it starts the baselines anew."""
     max_series: int = Field(default=100_000, ge=1)
     """Series that one sub-shard keeps; more are refused and counted. Default 100,000, about 0.6 GB."""
     idle_after: float = Field(default=2 * WEEK, ge=12 * 3600.0)

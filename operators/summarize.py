@@ -1,8 +1,8 @@
-"""The step `summarize`: blocks of events of a shard in, closed event-time windows out."""
+"""Step `summarize`: events of a shard in, its closed event-time windows out. Thin; the work is in `windows`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
 from typing import Any
 
 import bytewax.operators as op
@@ -10,39 +10,49 @@ from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from operators.blocks import ShardBlock, WindowBlock
 from operators.rules import DetectionSettings
-from operators.windows import Windows
-from sentinel.metrics import EVENTS_LEFT_OUT, WINDOWS_CLOSED
+from operators.windows import NEVER, Windows
+from sentinel.metrics import DETECTION_SECONDS, EVENTS_LEFT_OUT, WINDOWS_CLOSED
+
+State = dict[str, Any]
 
 
 def summarize(step_id: str, up: KeyedStream[ShardBlock], settings: DetectionSettings) -> KeyedStream[WindowBlock]:
-    """Close windows by the partition's watermark; the state is the open windows and the table of series."""
+    """Close windows by the partition's watermark; a block goes on when a window closed or time passed the end of one."""
+    return op.stateful_batch(step_id, up, lambda state: SummarizeLogic(settings, state))
 
-    def build(state: dict[str, Any] | None) -> _SummarizeLogic:
-        windows = Windows(settings)
+
+class SummarizeLogic(StatefulBatchLogic[ShardBlock, WindowBlock, State]):
+    """The windows of one shard."""
+
+    def __init__(self, settings: DetectionSettings, state: State | None) -> None:
+        """Fresh, or from a snapshot."""
+        self._windows = Windows(settings)
         if state is not None:
-            windows.restore(state)
-        return _SummarizeLogic(windows)
+            self._windows.restore(state)
+        self._told = NEVER
+        self._counted = self._windows.counters
 
-    return op.stateful_batch(step_id, up, build)
-
-
-class _SummarizeLogic(StatefulBatchLogic[ShardBlock, WindowBlock, dict[str, Any]]):
-    def __init__(self, windows: Windows) -> None:
-        self._windows = windows
-        self._counted = dict(windows.counters)
-
-    def on_batch(self, values: list[ShardBlock]) -> tuple[Iterable[WindowBlock], bool]:
-        blocks = [self._windows.feed(block) for block in values]
-        WINDOWS_CLOSED.inc(sum(len(block.slots) for block in blocks))
+    def on_batch(self, values: list[ShardBlock]) -> tuple[list[WindowBlock], bool]:
+        """Feed the blocks in order."""
+        out: list[WindowBlock] = []
+        for block in values:
+            started = time.perf_counter()
+            closed = self._windows.feed(block)
+            if len(closed.slots) or closed.assigned or self._windows.passes(self._told, closed.watermark):
+                self._told = closed.watermark
+                out.append(closed)
+            WINDOWS_CLOSED.inc(len(closed.slots))
+            DETECTION_SECONDS.labels("summarize").observe(time.perf_counter() - started)
         self._count()
-        return blocks, StatefulBatchLogic.RETAIN
+        return out, StatefulBatchLogic.RETAIN
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> State:
+        """Plain values, copied."""
         return self._windows.snapshot()
 
     def _count(self) -> None:
-        """Pass on what the counters of the windows have grown by; they are part of the state and outlive the process."""
-        for name, total in self._windows.counters.items():
-            if total > self._counted[name]:
-                EVENTS_LEFT_OUT.labels(name).inc(total - self._counted[name])
-                self._counted[name] = total
+        counters = self._windows.counters
+        for reason, count in counters.items():
+            if count > self._counted[reason]:
+                EVENTS_LEFT_OUT.labels(reason).inc(count - self._counted[reason])
+        self._counted = counters

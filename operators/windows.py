@@ -55,11 +55,15 @@ class Windows:
         self._start(assigned)
         closed = self._absorb(block)
         watermark = max(block.high_mark - self.settings.lateness, self._watermark)
-        if any(watermark // length > self._watermark // length for length in self._lengths):
+        if self.passes(self._watermark, watermark):
             closed = closed.plus(self._sweep(watermark))
         self._watermark = watermark
         self._forget_idle(block.high_mark)
         return self._block(block.shard, closed, assigned)
+
+    def passes(self, earlier: float, later: float) -> bool:
+        """Whether a window of some rule ends between two watermarks (after the earlier, at or before the later)."""
+        return any(later // length > earlier // length for length in self._lengths)
 
     def snapshot(self) -> dict[str, Any]:
         """The state as plain dicts and arrays, copied."""

@@ -73,9 +73,32 @@ EVENTS_LEFT_OUT = Counter(
     ["reason"],
     registry=REGISTRY,
 )
-FINDINGS = Counter("sentinel_findings_total", "Windows that a detector of their rule called unusual.", registry=REGISTRY)
+FINDINGS = Counter(
+    "sentinel_findings_total", "Windows that a detector of their rule called unusual.", registry=REGISTRY
+)
 ALERTS_FIRED = Counter("sentinel_alerts_fired_total", "Alerts that fired.", ["rule"], registry=REGISTRY)
 ALERTS_RESOLVED = Counter("sentinel_alerts_resolved_total", "Alerts that ended.", ["resolution"], registry=REGISTRY)
+WINDOWS_CLOSED = Counter("sentinel_windows_closed_total", "Windows that summarize closed.", registry=REGISTRY)
+EVENTS_LEFT_OUT = Counter(
+    "sentinel_windows_left_out_total",
+    "What no window took: events that came late or have no rule, series that were refused, collided or forgotten.",
+    ["reason"],
+    registry=REGISTRY,
+)
+CANDIDATES = Counter(
+    "sentinel_candidates_total", "Decisions of confirm about unusual windows.", ["verdict"], registry=REGISTRY
+)
+ALERT_MESSAGES = Counter(
+    "sentinel_alert_messages_total", "Messages of confirm, by state.", ["state"], registry=REGISTRY
+)
+ALERTS_FIRING = Gauge("sentinel_alerts_firing", "Alerts that fire now.", ["shard"], registry=REGISTRY)
+DETECTION_SECONDS = Histogram(
+    "sentinel_detection_block_seconds",
+    "Wall time of one block in a step of detection.",
+    ["step"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+    registry=REGISTRY,
+)
 ARCHIVED = Counter("sentinel_archived_total", "Rows copied into the history.", ["kind"], registry=REGISTRY)
 ARCHIVE_RETRIES = Counter(
     "sentinel_archive_retries_total", "Inserts that were tried again because the history was away.", registry=REGISTRY

@@ -6,7 +6,6 @@ from typing import assert_never
 
 from operators.blocks import Frozen
 from operators.detectors.contract import PointDetector, judge_band
-from operators.detectors.half_space_trees import judge_score
 from operators.detectors.iqr import Iqr
 from operators.detectors.seasonal import Seasonal, judge_season
 from operators.detectors.settings import (
@@ -17,6 +16,7 @@ from operators.detectors.settings import (
     SeasonalSettings,
     ZScoreSettings,
 )
+from operators.detectors.tree_snapshot import judge_score
 from operators.detectors.zscore import ZScore
 
 
