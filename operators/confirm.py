@@ -12,7 +12,8 @@ from bytewax.operators import KeyedStream, StatefulBatchLogic
 from operators.alert_states import AlertStates
 from operators.blocks import Judgements, ScoredBlock, Tick
 from operators.rules import DetectionSettings
-from sentinel.metrics import ALERT_MESSAGES, ALERTS_FIRING, CANDIDATES, DETECTION_SECONDS
+from sentinel.alerts import AlertState
+from sentinel.metrics import ALERTS_FIRED, ALERTS_FIRING, ALERTS_RESOLVED, DETECTION_SECONDS
 
 State = dict[str, Any]
 
@@ -57,7 +58,8 @@ class ConfirmLogic(StatefulBatchLogic[ScoredBlock | Tick, Judgements, State]):
 
     def _count(self, judged: Judgements) -> None:
         for alert in judged.alerts:
-            ALERT_MESSAGES.labels(alert.state).inc()
-        for row in judged.decisions:
-            CANDIDATES.labels(row.verdict).inc()
+            if alert.state is AlertState.FIRING:
+                ALERTS_FIRED.labels(alert.rule).inc()
+            elif alert.resolution is not None:
+                ALERTS_RESOLVED.labels(alert.resolution).inc()
         ALERTS_FIRING.labels(judged.shard).set(self._states.firing)

@@ -11,7 +11,7 @@ from bytewax.operators import KeyedStream, StatefulBatchLogic
 from operators.blocks import ScoredBlock, WindowBlock
 from operators.rules import DetectionSettings
 from operators.shard_detectors import ShardDetectors
-from sentinel.metrics import DETECTION_SECONDS
+from sentinel.metrics import DETECTION_SECONDS, FINDINGS
 
 State = dict[str, Any]
 
@@ -35,7 +35,9 @@ class DetectLogic(StatefulBatchLogic[WindowBlock, ScoredBlock, State]):
         out: list[ScoredBlock] = []
         for block in values:
             started = time.perf_counter()
-            out.append(self._detectors.feed(block))
+            scored = self._detectors.feed(block)
+            out.append(scored)
+            FINDINGS.inc(len(scored.candidates))
             DETECTION_SECONDS.labels("detect").observe(time.perf_counter() - started)
         return out, StatefulBatchLogic.RETAIN
 

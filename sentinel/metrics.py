@@ -78,19 +78,6 @@ FINDINGS = Counter(
 )
 ALERTS_FIRED = Counter("sentinel_alerts_fired_total", "Alerts that fired.", ["rule"], registry=REGISTRY)
 ALERTS_RESOLVED = Counter("sentinel_alerts_resolved_total", "Alerts that ended.", ["resolution"], registry=REGISTRY)
-WINDOWS_CLOSED = Counter("sentinel_windows_closed_total", "Windows that summarize closed.", registry=REGISTRY)
-EVENTS_LEFT_OUT = Counter(
-    "sentinel_windows_left_out_total",
-    "What no window took: events that came late or have no rule, series that were refused, collided or forgotten.",
-    ["reason"],
-    registry=REGISTRY,
-)
-CANDIDATES = Counter(
-    "sentinel_candidates_total", "Decisions of confirm about unusual windows.", ["verdict"], registry=REGISTRY
-)
-ALERT_MESSAGES = Counter(
-    "sentinel_alert_messages_total", "Messages of confirm, by state.", ["state"], registry=REGISTRY
-)
 ALERTS_FIRING = Gauge("sentinel_alerts_firing", "Alerts that fire now.", ["shard"], registry=REGISTRY)
 DETECTION_SECONDS = Histogram(
     "sentinel_detection_block_seconds",
