@@ -1,5 +1,10 @@
 """Which incident absorbs an alert, and when incidents end."""
 
+import random
+from pathlib import Path
+
+import yaml
+
 from operators.incident_group import GroupEvent, GroupVerdict
 from operators.incident_groups import IncidentGroups
 from operators.incident_settings import GroupingSettings
@@ -87,6 +92,28 @@ def test_repeated_messages_change_nothing():
     for item in life:
         assert groups.feed(item) == []
     assert groups.repeats == 6
+
+
+def test_an_older_window_of_a_firing_alert_changes_nothing():
+    groups = IncidentGroups(GroupingSettings(), SHOP)
+    first = message("payments")
+    groups.feed(first)
+    groups.feed(update(first, 240.0))
+    assert groups.feed(first) == []
+    assert groups.feed(update(first, 180.0)) == []
+    assert groups.feed(update(first, 240.0)) == []
+    assert groups.repeats == 3
+
+
+def test_a_fault_anywhere_in_the_example_fleet_is_one_incident_whoever_fires_first():
+    text = (Path(__file__).parents[2] / "config" / "catalogue.yaml").read_text()
+    catalogue = ServiceCatalogue.model_validate(yaml.safe_load(text))
+    for faulty in catalogue.services:
+        affected = sorted(catalogue.upstream_of([faulty]))
+        for seed in range(20):
+            order = random.Random(seed).sample(affected, len(affected))
+            events = feed(*(message(name, onset=60.0 * n) for n, name in enumerate(order)), catalogue=catalogue)
+            assert verdicts(events).count(OPENED) == 1, (faulty, order)
 
 
 def test_an_alert_that_comes_back_within_the_linger_is_the_same_incident():
