@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +14,28 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
+from sentinel.errors import StorePathBusyError
 from sentinel.stores.sql.database import Database
 
 SUFFIX = ".checkpoints"
 """Put behind the SQLite database's file name: the saver's own file, so that neither waits for the other's writes."""
 
 
+def worker_name(database: Database) -> str:
+    """The name under which a worker holds leases.
+
+    With SQLite there is one worker (`open_checkpointer` sees to it), so that after a crash the next one need not wait
+    for leases to run out. With PostgreSQL the name is unique to this process.
+    """
+    return "worker" if database.is_sqlite else f"{socket.gethostname()}:{os.getpid()}"
+
+
 @contextmanager
 def open_checkpointer(database: Database) -> Iterator[BaseCheckpointSaver[str]]:
-    """A checkpointer that belongs to the database, set up and ready; closed at the end of the context."""
+    """A checkpointer that belongs to the database, set up and ready; closed at the end of the context.
+
+    Raises `StorePathBusyError` when another worker has the SQLite file.
+    """
     if not database.is_sqlite:
         url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
         with PostgresSaver.from_conn_string(url) as saver:
@@ -28,12 +44,25 @@ def open_checkpointer(database: Database) -> Iterator[BaseCheckpointSaver[str]]:
         return
     path = Path(f"{database.url.database}{SUFFIX}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=10.0)
-    try:
-        # A parked run must survive power loss as its approval does; the saver itself turns WAL on.
-        connection.execute("PRAGMA synchronous=FULL")
-        saver_ = SqliteSaver(connection)
-        saver_.setup()
-        yield saver_
-    finally:
-        connection.close()
+    with _sole_owner(path):
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=10.0)
+        try:
+            # A parked run must survive power loss as its approval does; the saver itself turns WAL on.
+            connection.execute("PRAGMA synchronous=FULL")
+            sqlite_saver = SqliteSaver(connection)
+            sqlite_saver.setup()
+            yield sqlite_saver
+        finally:
+            connection.close()
+
+
+@contextmanager
+def _sole_owner(path: Path) -> Iterator[None]:
+    """Hold a lock file beside `path`; the system drops it when the process ends, however it ends."""
+    with Path(f"{path}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            text = f"{path} is owned by another worker; stop it, or set stores.database to a postgresql:// URL"
+            raise StorePathBusyError(text) from error
+        yield

@@ -130,10 +130,15 @@ def check_cites(text: str, cites: Sequence[str], known: set[str]) -> None:
 
 
 def recent_changes(incident: Incident, service: str, kind: str, within: float) -> tuple[Change, ...]:
-    """Changes of one kind at one service in the `within` seconds before the first abnormal window, newest first."""
-    onset = min((alert.onset_at for alert in incident.alerts), default=incident.opened_at)
+    """Changes of one kind at one service that may have caused its alerts, newest first.
+
+    They happened in the `within` event seconds before the last of its alerts began. A change that was rolled back since
+    is none: what runs now is what ran before it.
+    """
+    own = [alert for alert in incident.alerts if alert.series.service == service] or incident.alerts
+    onset = max((alert.onset_at for alert in own), default=incident.opened_at)
     # A deploy inside the first abnormal window has a time after the window's start.
-    width = max((alert.window_seconds for alert in incident.alerts), default=0.0)
+    width = max((alert.window_seconds for alert in own), default=0.0)
     found = [
         change
         for change in incident.context.changes
@@ -141,7 +146,8 @@ def recent_changes(incident: Incident, service: str, kind: str, within: float) -
         and change.kind.removeprefix("change.") == kind
         and onset - within <= change.at <= onset + width
     ]
-    return tuple(sorted(found, key=lambda change: change.at, reverse=True))
+    found.sort(key=lambda change: change.at, reverse=True)
+    return () if found and found[0].labels.get("cause") == "rollback" else tuple(found)
 
 
 def _items(

@@ -29,57 +29,61 @@ def undo(parts: Parts, about: About, keys: tuple[str, ...]) -> Undone:
     An undo is covered by the approval of the action that it undoes. It stops at the first target that somebody else
     has changed since: earlier states must not be forced over it. Raises `TransientError`: call it again.
     """
+    entries = [_applied(parts, key) for key in keys]
+    versions = {entry.action.target.key: applied_of(entry).after.resource_version for entry in entries}
     told: list[str] = []
-    complete = True
-    for key in reversed(keys):
-        entry = parts.stores.ledger.get(key)
-        if entry is None or entry.status is not LedgerStatus.APPLIED:
-            raise PermanentError(f"cannot undo {key}: the ledger does not say that it was applied")
+    complete = bool(entries)
+    for entry in reversed(entries):
         if entry.inverse is None:
             complete = False
             told.append(f"{describe(entry.action)} cannot be undone")
             continue
-        problem = _undo_one(parts, about, entry, entry.inverse)
-        told.append(problem or f"undone by {describe(entry.inverse)}")
-        if problem:
+        target = entry.inverse.target.key
+        done = _undo_one(parts, about, entry, entry.inverse, versions[target])
+        if done.status is LedgerStatus.FAILED:
             complete = False
+            told.append(f"{describe(entry.action)} was not undone: {done.error}")
             break
-    return Undone(complete=complete and bool(keys), lines=tuple(told))
+        versions[target] = applied_of(done).after.resource_version
+        told.append(f"undone by {describe(entry.inverse)}")
+    return Undone(complete=complete, lines=tuple(told))
 
 
-def _undo_one(parts: Parts, about: About, entry: LedgerEntry, inverse: Action) -> str:
-    """Apply one inverse through the ledger; returns why it could not be applied, or an empty string."""
-    executor, after = parts.executor(inverse.target), applied_of(entry).after
-    started, _ = parts.stores.ledger.begin(
+def _applied(parts: Parts, key: str) -> LedgerEntry:
+    entry = parts.stores.ledger.get(key)
+    if entry is None or entry.status is not LedgerStatus.APPLIED:
+        raise PermanentError(f"cannot undo {key}: the ledger does not say that it was applied")
+    return entry
+
+
+def _undo_one(parts: Parts, about: About, entry: LedgerEntry, inverse: Action, version: str) -> LedgerEntry:
+    """Apply one inverse through the ledger, provided that the target is at `version`; returns how it ended."""
+    ledger = parts.stores.ledger
+    started, _ = ledger.begin(
         LedgerEntry(
             key=short_id("undo", entry.key),
             run_id=about.run_id,
             incident_id=about.incident_id,
             attempt=about.attempt,
             action=inverse,
-            pre_state={**after.fields, VERSION_FIELD: after.resource_version},
+            pre_state={**applied_of(entry).after.fields, VERSION_FIELD: version},
             inverse=None,
             started_at=parts.now(),
             undo_of=entry.key,
         )
     )
-    if started.status is LedgerStatus.FAILED:
-        return started.error
-    if started.status is LedgerStatus.APPLIED:
-        return ""
+    if started.status is not LedgerStatus.STARTED:
+        return started
     try:
-        applied = executor.apply(inverse, after.resource_version, started.key)
+        applied = parts.executor(inverse.target).apply(inverse, version, started.key)
     except PermanentError as error:
-        parts.stores.ledger.failed(started.key, error=str(error), now=parts.now())
-        return str(error)
+        return ledger.failed(started.key, error=str(error), now=parts.now())
     with parts.stores.database.write():
-        parts.stores.ledger.applied(
-            started.key, result=plain(applied), effective_at=applied.effective_at, now=parts.now()
-        )
+        done = ledger.applied(started.key, result=plain(applied), effective_at=applied.effective_at, now=parts.now())
         text = f"{describe(entry.action)} undone by {describe(inverse)}"
+        target = inverse.target.key
         parts.journal.tell(
-            about,
-            Entry(kind="undone", text=text, key=started.key, target=inverse.target.key, event_at=applied.effective_at),
+            about, Entry(kind="undone", text=text, key=started.key, target=target, event_at=applied.effective_at)
         )
     ACTIONS_APPLIED.labels(inverse.type).inc(applied.changed)
-    return ""
+    return done

@@ -5,8 +5,6 @@ Nothing here runs before it is called; what is opened belongs to the caller, who
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ from pathlib import Path
 from api.app import create_app
 from api.parts import ApiParts
 from api.server import run_api as serve_api
-from remediation.checkpoints import open_checkpointer
+from remediation.checkpoints import open_checkpointer, worker_name
 from remediation.executors.dry_run import DryRunExecutor
 from remediation.executors.fleet import FleetExecutor
 from remediation.executors.protocol import Executor
@@ -96,12 +94,7 @@ def run_worker(settings: Settings, stores: SqlStores, stop: threading.Event) -> 
     ):
         intake = Intake(source, stores.projection, topics)
         outbox = Outbox(publisher, topics, stores.outcomes, parts.journal)
-        Worker(parts, build_graph(parts, checkpointer), intake, outbox, owner=_worker_name()).run(stop)
-
-
-def _worker_name() -> str:
-    """Unique among the workers that run at the same time: leases are held under it."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+        Worker(parts, build_graph(parts, checkpointer), intake, outbox, owner=worker_name(stores.database)).run(stop)
 
 
 def _worker_parts(settings: Settings, stores: SqlStores) -> Parts:

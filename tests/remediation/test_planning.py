@@ -1,5 +1,7 @@
 """Runbooks, the planner that uses them, the evidence that carries it, and the catalogue that has the last word."""
 
+from dataclasses import replace
+
 import pytest
 
 from remediation.catalogue import Proposal, Step, assemble, check_params, find_type, refuse_repetition
@@ -60,6 +62,20 @@ def test_a_change_named_in_full_is_the_same_change():
     change = deploy()
     named = incident(changes=(type(change)(at=change.at, service="checkout", kind="change.deploy", labels={}),))
     assert planned(named)[0] == "bad-deploy"
+
+
+def test_a_deploy_that_was_rolled_back_since_is_not_blamed():
+    back = replace(deploy(at=8_950.0), labels={"version": "1.0.0", "cause": "rollback"})
+    assert planned(incident(changes=(deploy(), back))) is None
+    assert (
+        planned(connection_leak(context=Context(changes=(deploy("cart"), replace(back, service="cart"))))) is not None
+    )
+    assert planned(incident(changes=(back, deploy(at=8_990.0))))[0] == "bad-deploy"
+
+
+def test_a_deploy_counts_from_the_last_alert_of_the_suspect_and_not_from_a_neighbours():
+    early = alert("web", onset=7_000.0)
+    assert planned(incident(alert(), early, changes=(deploy(),)))[0] == "bad-deploy"
 
 
 def test_without_the_history_nobody_claims_that_nothing_was_deployed():
