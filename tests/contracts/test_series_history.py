@@ -98,8 +98,13 @@ def test_the_same_point_written_twice_is_read_once(history: ClickHouseHistory, o
     history.add_points(block)
     open_store().add_points(block)  # as another process would after a crash: nothing in its cache
     assert history.read(ERRORS, 0, 2e9).values.tolist() == [1.0, 2.0]
-    assert history.read(ERRORS, T0, T0 + 120, step=120).values.tolist() == [1.5]
     assert history.find_series() == [ERRORS]
+
+
+def test_a_point_written_twice_weighs_once_in_a_mean(history: ClickHouseHistory) -> None:
+    history.add_points(points((ERRORS, T0, 1.0), (ERRORS, T0 + 60, 2.0)))
+    history.add_points(points((ERRORS, T0, 1.0)))
+    assert history.read(ERRORS, T0, T0 + 120, step=120).values.tolist() == [1.5]
 
 
 def test_of_two_values_at_one_time_the_last_written_stays(history: ClickHouseHistory) -> None:
@@ -214,6 +219,22 @@ def test_one_block_may_hold_many_years(history: ClickHouseHistory) -> None:
     months = [(ERRORS, i * 30 * 86400.0, float(i)) for i in range(400)]
     history.add_points(points(*months))
     assert len(history.read(ERRORS, 0, 2e9).values) == 400
+
+
+def test_a_block_of_any_size_arrives_whole(history: ClickHouseHistory) -> None:
+    """The client cuts it into several frames on the wire; a reader of the first alone would lose the rest."""
+    count = 300_000
+    times = T0 + np.arange(count, dtype=np.float64)
+    history.add_points(Points([ERRORS] * count, times, np.random.default_rng(1).random(count)))
+    assert len(history.read(ERRORS, 0, 2e9).values) == count
+
+
+def test_a_series_is_described_once(history: ClickHouseHistory) -> None:
+    for minute in range(5):
+        history.add_points(points((ERRORS, T0 + 60 * minute, 1.0)))
+    # Every insert takes the next block number, whether or not its part was merged since.
+    inserts = "SELECT max(max_block_number) FROM system.parts WHERE database = currentDatabase() AND table = 'series'"
+    assert history._open().command(inserts) == 1
 
 
 def test_replayed_old_data_stay(history: ClickHouseHistory) -> None:
