@@ -12,12 +12,14 @@ from pathlib import Path
 from types import FrameType
 
 from bytewax.dataflow import Dataflow
+from bytewax.errors import BytewaxRuntimeError
 from bytewax.run import cli_main
 from pydantic import Field
 
 from dataflows.recovery import recovery_store
 from dataflows.sources import Reading
 from sentinel.config import KafkaSettings, Section
+from sentinel.errors import SentinelError
 from sentinel.logs import get_logger
 
 log = get_logger(__name__)
@@ -48,13 +50,28 @@ def run_flow(flow: Dataflow, folder: Path, layout: Mapping[str, int | str], sett
     """Run until the sources end: by their stop flag, or at the end of their topics. Blocks; any thread may call it.
 
     State and offsets are in `folder` (see `recovery_store` about `layout` and the errors); the end takes a last snapshot.
-    An error in a step or a sink comes out of here; the next start repeats from the last snapshot.
+    An error in a step, a source or a sink comes out of here (as itself when it is one of `sentinel.errors`); the next
+    start repeats from the last snapshot.
     """
     with recovery_store(folder, layout) as recovery, calm_collector():
         log.info("flow starts", flow=flow.flow_id, folder=str(folder))
         epoch = timedelta(seconds=settings.snapshot_interval)
-        cli_main(flow, epoch_interval=epoch, recovery_config=recovery)  # type: ignore[no-untyped-call]
+        try:
+            cli_main(flow, epoch_interval=epoch, recovery_config=recovery)  # type: ignore[no-untyped-call]
+        except BytewaxRuntimeError as error:
+            ours = _own_error(error)
+            if ours is None:
+                raise
+            raise ours from ours.__cause__
         log.info("flow ended", flow=flow.flow_id)
+
+
+def _own_error(error: BaseException) -> SentinelError | None:
+    """The product's own error inside the engine's chain of errors, if there is one."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, SentinelError):
+        inner = inner.__cause__
+    return inner
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
@@ -45,7 +44,7 @@ class BlockConsumer:
         block_messages: int = 10_000,
         block_bytes: int = 4 << 20,
     ) -> None:
-        self._topic, self._partition = topic, partition
+        self._settings, self._topic, self._partition = settings, topic, partition
         self._block_messages, self._block_bytes = block_messages, block_bytes
         self._mean_bytes = 1024.0
         self._position = start
@@ -104,16 +103,17 @@ class BlockConsumer:
     def check_start(self, patience: float = 3.0) -> None:
         """Raise `PermanentError` when the broker ends before the position: it has lost what was already read from it.
 
-        Going on would skip what now gets the lost offsets. Waits `patience` seconds for the end to be reported right.
+        Going on would skip what now gets the lost offsets. The embedded broker understates its end by up to a batch, so
+        that an end before the position is believed only when the last message read cannot be read again either, within
+        `patience` seconds.
         """
-        start, end = self._position or 0, time.monotonic() + patience
-        while (high := self._bounds()[1]) < start:
-            if time.monotonic() > end:
-                raise PermanentError(
-                    f"{self._topic}/{self._partition} ends at {high}, but this flow has read up to {start}: the broker "
-                    f"has lost data (the embedded one keeps it in memory). Remove the flow's recovery folder to start anew"
-                )
-            time.sleep(0.2)
+        start, end = self._position or 0, self._bounds()[1]
+        if end < start and not self._holds(start - 1, patience):
+            self.close()
+            raise PermanentError(
+                f"{self._topic}/{self._partition} ends at {end}, but this flow has read up to {start}: the broker has lost "
+                f"data (the embedded one keeps it in memory). Remove the flow's recovery folder to start anew"
+            )
 
     def commit(self) -> None:
         """Tell the broker the position in the background, for lag tools alone; a failure does no harm."""
@@ -125,6 +125,18 @@ class BlockConsumer:
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
+
+    def _holds(self, offset: int, patience: float) -> bool:
+        """Whether a message at or after `offset` can be read."""
+        probe = Consumer(client_config(self._settings, **{"group.id": "sentinel-probe", "enable.auto.commit": False}))
+        try:
+            probe.assign([TopicPartition(self._topic, self._partition, offset)])
+            found = probe.consume(1, patience)
+        except KafkaException as error:
+            raise from_exception(error, f"reading {self._topic}/{self._partition}") from error
+        finally:
+            probe.close()
+        return any(message.error() is None and (message.offset() or 0) >= offset for message in found)
 
     def _bounds(self) -> tuple[int, int]:
         try:

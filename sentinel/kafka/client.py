@@ -36,7 +36,7 @@ def client_config(settings: KafkaSettings, **more: Any) -> dict[str, Any]:
         "bootstrap.servers": settings.bootstrap,
         "client.id": "sentinel",
         "error_cb": _report,
-        "log_level": 3,
+        "log_level": 2,  # what it logs as errors comes to `_report` as well
         "reconnect.backoff.max.ms": 2000,
         **more,
         **settings.options,
