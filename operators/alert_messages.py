@@ -131,7 +131,7 @@ def held(alert: AlertMessage, value: float, spoke: str) -> str:
     """The sentence of an update; `spoke` is the detector whose snapshot calls the value abnormal, empty for a normal one."""
     if not spoke:
         return f"{number(value)} lies inside the band frozen when the alert fired"
-    return f"{number(value)} lies outside the band of {spoke} frozen when the alert fired (expected {_expected(alert)})"
+    return f"{number(value)} is not back inside the band of {spoke} frozen when the alert fired (expected {_expected(alert)})"
 
 
 def _expected(alert: AlertMessage) -> str:

@@ -188,19 +188,24 @@ class AlertStates:
 
     def _abnormal(self, subject: Subject, frozen: dict[str, Frozen], row: Row) -> str:
         """The first detector whose snapshot calls the window abnormal; empty when none does or one speaks against it."""
-        if RANGE in frozen and not self._inside(RANGE, frozen, row):
+        if RANGE in frozen and not self._inside(subject, RANGE, frozen, row):
             return "the data range"
         spoke = next(
-            (name for name in subject.rule.detectors if name in frozen and not self._inside(name, frozen, row)), ""
+            (
+                name
+                for name in subject.rule.detectors
+                if name in frozen and not self._inside(subject, name, frozen, row)
+            ),
+            "",
         )
-        if spoke and any(name in frozen and self._inside(name, frozen, row) for name in subject.rule.unless):
+        if spoke and any(name in frozen and self._inside(subject, name, frozen, row) for name in subject.rule.unless):
             return ""
         return spoke
 
-    def _inside(self, name: str, frozen: dict[str, Frozen], row: Row) -> bool:
+    def _inside(self, subject: Subject, name: str, frozen: dict[str, Frozen], row: Row) -> bool:
         if name == RANGE:
             return judge_band(frozen[name], row.value)
-        return judge(self.settings.detectors[name], frozen[name], row.start, row.value)
+        return judge(self.settings.detectors[name], frozen[name], row.start, row.value, subject.rule.clear_within)
 
     def _pass(self, watermark: float, out: _Out) -> None:
         """Every window of a firing alert up to the watermark that had no event is `no_data`."""

@@ -106,6 +106,9 @@ class Rule(Section):
     window is nobody's problem, and a fault is known after two."""
     clear_for: int = Field(default=3, ge=1)
     """Normal windows in a row, judged by the parameters frozen at firing, before the alert resolves. Default 3."""
+    clear_within: float = Field(default=0.7, gt=0, le=1)
+    """A window of a firing alert is normal when its value lies within this share of the frozen band, measured from what was
+    expected. Default 0.7: a fault that hovers at the edge is not over, and must not verify a fix."""
     warm_up: float = Field(default=6 * 3600.0, ge=0.0)
     """Seconds of a series' own history before it may alert. Default six hours."""
     stale_after: int = Field(default=10, ge=1)

@@ -107,16 +107,25 @@ def band_snapshot(scores: Scores, row: int) -> Frozen:
     return frozen
 
 
-def judge_band(frozen: Frozen, value: float) -> bool:
-    """Whether `value` lies inside the band of a snapshot.
+def judge_band(frozen: Frozen, value: float, share: float = 1.0) -> bool:
+    """Whether `value` lies inside `share` of the band of a snapshot, measured from what was expected.
 
-    >>> judge_band({"expected": 1.0, "high": 2.0}, -5.0)
-    True
+    >>> frozen = {"expected": 1.0, "high": 2.0}
+    >>> judge_band(frozen, -5.0), judge_band(frozen, 1.9), judge_band(frozen, 1.9, share=0.7)
+    (True, True, False)
     """
     low, high = frozen.get("low", -FAR), frozen.get("high", FAR)
-    if isinstance(low, list) or isinstance(high, list):
+    expected = frozen.get("expected", value)
+    if isinstance(low, list) or isinstance(high, list) or isinstance(expected, list):
         raise TypeError("this snapshot has a band per hour; judge it as a seasonal one")
-    return low <= value <= high
+    return inside(low, expected, high, value, share)
+
+
+def inside(low: float, expected: float, high: float, value: float, share: float) -> bool:
+    """Whether `value` lies inside the band drawn together around `expected` to `share` of its width."""
+    if value >= expected:
+        return value - expected <= share * (high - expected)
+    return expected - value <= share * (expected - low)
 
 
 def number(value: float) -> str:

@@ -33,17 +33,17 @@ def build(name: str, settings: PointSettings, horizon: float) -> PointDetector:
             assert_never(settings)
 
 
-def judge(settings: DetectorSettings, frozen: Frozen, time: float, value: float) -> bool:
-    """Whether a detector's snapshot calls `value` at `time` normal.
+def judge(settings: DetectorSettings, frozen: Frozen, time: float, value: float, share: float = 1.0) -> bool:
+    """Whether a detector's snapshot calls `value` at `time` normal: inside `share` of its band.
 
-    For half-space trees `value` is the score by the snapshot's own trees (`judge_vector`).
+    For half-space trees `value` is the score by the snapshot's own trees (`judge_vector`); they have no band to share.
     """
     match settings:
         case ZScoreSettings() | IqrSettings():
-            return judge_band(frozen, value)
+            return judge_band(frozen, value, share)
         case HalfSpaceTreesSettings():
             return judge_score(frozen, value)
         case SeasonalSettings():
-            return judge_season(frozen, time, value)
+            return judge_season(frozen, time, value, share)
         case _:
             assert_never(settings)

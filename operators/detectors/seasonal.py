@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from operators.blocks import Floats, Frozen, Slots
 from operators.detectors.bank import Bank, BankedDetector
-from operators.detectors.contract import FAR, TINY, Rows, Scores, band_finding, number
+from operators.detectors.contract import FAR, TINY, Rows, Scores, band_finding, inside, number
 from operators.detectors.settings import SeasonalSettings
 from operators.kernels import kernel
 from sentinel.alerts import Finding
@@ -120,9 +120,9 @@ class Seasonal(BankedDetector):
         """See the contract."""
         expected, low, high = (float(column[row]) for column in (scores.expected, scores.low, scores.high))
         width = self.threshold * float(scores.scale[row])
-        inside = low <= rows.values[row] <= high
+        matches = low <= rows.values[row] <= high
         text = (
-            f"{'matches' if inside else 'leaves'} the seasonal baseline: expected {number(expected)} +- {number(width)} for "
+            f"{'matches' if matches else 'leaves'} the seasonal baseline: expected {number(expected)} +- {number(width)} for "
             f"{hour_name(float(rows.times[row]), self._settings.utc_offset)}, saw {number(float(rows.values[row]))}"
         )
         return band_finding(self._name, self.threshold, scores, row, text)
@@ -151,18 +151,23 @@ class Seasonal(BankedDetector):
         return out
 
 
-def judge_season(frozen: Frozen, time: float, value: float) -> bool:
-    """Whether `value` at `time` lies inside the band of its hour; never when that hour has no baseline.
+def judge_season(frozen: Frozen, time: float, value: float, share: float = 1.0) -> bool:
+    """Whether `value` at `time` lies inside `share` of the band of its hour; never when that hour has no baseline.
 
     >>> frozen = {"first_hour": 9.0, "utc_offset": 0.0, "expected": [5.0, 9.0], "low": [4.0, 8.0], "high": [6.0, 10.0]}
     >>> judge_season(frozen, 9.5 * 3600, 5.5), judge_season(frozen, 10.5 * 3600, 5.5)
     (True, False)
     """
-    first, offset, low, high = (frozen[key] for key in ("first_hour", "utc_offset", "low", "high"))
-    if isinstance(first, list) or isinstance(offset, list) or not isinstance(low, list) or not isinstance(high, list):
-        raise TypeError("not the snapshot of a seasonal baseline")
+    first, offset = frozen["first_hour"], frozen["utc_offset"]
+    expected, low, high = frozen["expected"], frozen["low"], frozen["high"]
+    if isinstance(first, list) or isinstance(offset, list):
+        raise TypeError("`first_hour` and `utc_offset` of a seasonal snapshot must be numbers")
+    if not (isinstance(expected, list) and isinstance(low, list) and isinstance(high, list)):
+        raise TypeError("`expected`, `low` and `high` of a seasonal snapshot must be lists by hour")
     hour = math.floor(time / 3600.0 + offset) - int(first)
-    return 0 <= hour < len(low) and low[hour] <= value <= high[hour]
+    if not 0 <= hour < len(low) or low[hour] > high[hour]:
+        return False
+    return inside(low[hour], expected[hour], high[hour], value, share)
 
 
 def hour_name(time: float, utc_offset: float = 0.0) -> str:
