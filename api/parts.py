@@ -52,10 +52,11 @@ class ApiState:
     @classmethod
     def of(cls, settings: ApiSettings, parts: ApiParts) -> ApiState:
         """Build it from settings and parts; connects to nothing."""
+        anchor = Probe("audit_anchor", parts.stores.audit.check_anchor, required=False)
         return cls(
             parts,
             KeyRing(settings.keys),
-            HealthChecker(parts.probes, settings.probe_timeout),
+            HealthChecker((*parts.probes, anchor), settings.probe_timeout),
             FailureBudget(settings.failed_logins_per_minute),
         )
 

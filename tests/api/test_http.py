@@ -132,7 +132,10 @@ def test_health_says_what_the_parts_say(serve, probes, ready, state):
         health, detailed = http.get("/health"), http.get("/health/detailed")
     assert (health.status_code, health.json()) == (503 if state == "down" else 200, {"status": state})
     assert detailed.json()["state"] == state
-    assert [part["name"] for part in detailed.json()["components"]] == [probe.name for probe in probes]
+    assert [part["name"] for part in detailed.json()["components"]] == [
+        *(probe.name for probe in probes),
+        "audit_anchor",
+    ]
     with api.client(Role.VIEWER) as client:
         assert client.health().state is HealthState(state)
 
@@ -143,8 +146,20 @@ def test_details_need_a_key_and_name_the_reason(serve):
         assert http.get("/health/detailed").status_code == 401
         assert "no broker" not in http.get("/health").text + http.get("/readyz").text
     with api.client(Role.VIEWER) as client:
-        [part] = client.health().components
+        part = client.health().components[0]
     assert (part.state, part.detail) == (HealthState.DOWN, "kafka: no broker")
+
+
+def test_an_audit_that_cannot_be_anchored_degrades_the_process(serve, stores, tmp_path):
+    api = serve()
+    anchor = tmp_path / "audit-anchor.jsonl"
+    anchor.mkdir()
+    stores.audit.append(actor="a", action="x", target="t", at=1.0)
+    with api.client(Role.VIEWER) as client:
+        assert client.health().state is HealthState.DEGRADED
+        anchor.rmdir()
+        stores.audit.append(actor="a", action="x", target="t", at=2.0)
+        assert client.health().state is HealthState.OK
 
 
 def test_metrics_count_requests_by_route(api):

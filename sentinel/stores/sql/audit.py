@@ -12,6 +12,7 @@ from sentinel import metrics
 from sentinel.audit_anchor import AnchorFile
 from sentinel.audit_chain import GENESIS, AnchoredHead, AuditRecord, AuditVerdict, record_hash, verify
 from sentinel.canonical import plain
+from sentinel.errors import TransientError
 from sentinel.logs import get_logger
 from sentinel.paging import Page, make_cursor, read_cursor
 from sentinel.stores.sql import tables
@@ -117,6 +118,11 @@ class AuditLog:
         """Check the whole chain against the anchor file. Reads the anchor first: newer records are then no fault."""
         anchors = self._anchor.read() if self._anchor else []
         return verify(self.records(), anchors)
+
+    def check_anchor(self) -> None:
+        """Return when the last head of this process was anchored; raise `TransientError` with the reason when not."""
+        if self.anchor_error:
+            raise TransientError(f"the audit's last head is not anchored outside: {self.anchor_error}")
 
     def _anchor_head(self, record: AuditRecord) -> None:
         if self._anchor is None:
