@@ -13,7 +13,6 @@ import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from sentinel.stores.sql.database import Database
-from sentinel.stores.sql.migrate import migrate
 from tests.remediation.world import World, bad_deploy, connection_leak, settings
 
 AUTO = settings(mode="auto", automatic=[{"action": "restart"}, {"action": "scale"}])
@@ -109,9 +108,8 @@ class Stage:
         self.fuse = Fuse(at)
         self.database = BrittleDatabase(f"sqlite:///{folder}/sentinel.db")
         self.connection = sqlite3.connect(folder / "checkpoints.db", check_same_thread=False)
-        self.world = World(
-            self.database, self.connection, config, executor=BrittleExecutor, saver=brittle_saver(self.fuse)
-        )
+        saver = brittle_saver(self.fuse)
+        self.world = World(self.database, lambda: saver(self.connection), config, executor=BrittleExecutor)
         self.database.fuse = self.world.executor.fuse = self.fuse
 
     def survive(self, deed):
@@ -183,16 +181,6 @@ def _story_is_whole(world, one):
     assert not world.stores.runs.unfinished()
     published = {msgspec.json.decode(v)["outcome_id"] for topic, _, v in world.sink.messages if topic == "outcomes"}
     assert {outcome.outcome_id for outcome in world.stores.outcomes.find()} == published
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """An empty database, migrated once for all the runs."""
-    folder = tmp_path_factory.mktemp("template")
-    database = Database(f"sqlite:///{folder}/sentinel.db")
-    migrate(database)
-    database.close()
-    return folder / "sentinel.db"
 
 
 @pytest.mark.slow

@@ -4,8 +4,6 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
 
-from langgraph.checkpoint.sqlite import SqliteSaver
-
 from remediation.graph import build_graph
 from remediation.intake import CONSUMER, Intake
 from remediation.journal import Journal
@@ -22,8 +20,6 @@ from sentinel.incidents import Change, Context, Incident, IncidentAlert, Inciden
 from sentinel.kafka import Record
 from sentinel.series import Series, Window
 from sentinel.stores.sql.approvals import Answer
-from sentinel.stores.sql.database import Database
-from sentinel.stores.sql.migrate import migrate
 from sentinel.stores.sql.stores import SqlStores
 from sentinel.topics import Topics, encode
 from tests.remediation.fleet_double import FleetDouble
@@ -117,14 +113,14 @@ class Notices:
 class World:
     """Everything one worker has. `restart()` builds a new worker over the same database, checkpoints and topics."""
 
-    def __init__(self, database, connection, config=None, *, planner=None, executor=None, saver=SqliteSaver):
+    def __init__(self, database, open_saver, config=None, *, planner=None, executor=None):
         self.clock, self.fleet = Clock(), FleetDouble(*CATALOGUE.services)
         self.log, self.sink, self.notices = [], Sink(), Notices()
         self.settings = config or settings()
         self.planner = planner or RunbookPlanner(load_runbooks(RUNBOOKS))
         self.stores = SqlStores.over(database)
         self.executor = executor(self.fleet.executor()) if executor else self.fleet.executor()
-        self._connection, self._saver = connection, saver
+        self._open_saver = open_saver
         self.restart()
 
     def restart(self):
@@ -139,7 +135,7 @@ class World:
             journal=journal,
             now=self.clock,
         )
-        self.graph = build_graph(self.parts, self._saver(self._connection))
+        self.graph = build_graph(self.parts, self._open_saver())
         source = Source(self.log, self.stores.projection.offsets(CONSUMER))
         self.worker = Worker(
             self.parts,
@@ -190,12 +186,6 @@ class World:
 
     def results(self, incident):
         return [outcome.result.value for outcome in self.stores.outcomes.find(incident.id)]
-
-
-def open_database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/sentinel.db")
-    migrate(database)
-    return database
 
 
 def alert(service="checkout", metric="error_ratio", kind=FaultKind.ERRORS, onset=9_000.0, **changes):

@@ -1,0 +1,158 @@
+"""Whatever happens in whatever order: nothing outside the allow-list, nothing without a valid decision, nothing twice."""
+
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from sentinel.approvals import Choice, Role
+from sentinel.errors import RefusedError
+from sentinel.incidents import IncidentStatus, Suspect
+from sentinel.runs import LedgerStatus
+from sentinel.stores.sql.approvals import Answer
+from sentinel.stores.sql.database import Database
+from tests.remediation import world as small
+
+ALLOWED = {"scale": ["cart", "checkout"], "rollback": ["checkout"]}
+POLICY = {
+    "mode": "auto",
+    "allow": [{"actions": [kind], "name": name} for kind, names in ALLOWED.items() for name in names],
+    "automatic": [{"action": "scale"}],
+}
+
+
+class Sequences(RuleBasedStateMachine):
+    """Two incidents, one that policy lets run by itself at first, one that asks; and everything that can come between."""
+
+    template: Path
+
+    @initialize(automatic=st.booleans())
+    def begin(self, automatic):
+        self.folder = tempfile.TemporaryDirectory()
+        shutil.copy(self.template, f"{self.folder.name}/sentinel.db")
+        self.database = Database(f"sqlite:///{self.folder.name}/sentinel.db")
+        self.connection = sqlite3.connect(f"{self.folder.name}/checkpoints.db", check_same_thread=False)
+        config = small.settings(**POLICY | {"mode": "auto" if automatic else "approve"})
+        self.automatic = automatic
+        self.world = small.World(self.database, lambda: SqliteSaver(self.connection), config)
+        self.incidents = [small.bad_deploy(id="inc-a"), small.connection_leak(id="inc-b")]
+        for one in self.incidents:
+            self.world.push(one)
+        self.world.clock.at += 6
+        self.windows_at = small.EFFECTIVE + 60
+
+    def teardown(self):
+        if hasattr(self, "database"):
+            self.connection.close()
+            self.database.close()
+            self.folder.cleanup()
+
+    @rule(count=st.integers(1, 3))
+    def steps(self, count):
+        self.world.steps(count)
+
+    @rule(seconds=st.sampled_from([1, 60, 450, 901]))
+    def time_passes(self, seconds):
+        self.world.clock.at += seconds
+
+    @rule(choice=st.sampled_from(Choice), role=st.sampled_from(Role), digest=st.sampled_from(["", "0" * 64]))
+    def somebody_answers(self, choice, role, digest):
+        for request in self.world.pending():
+            answer = Answer(
+                request_id=request.id, digest=digest or request.digest, choice=choice, actor="ann", role=role
+            )
+            try:
+                self.world.stores.approvals.decide(answer, now=self.world.clock.at)
+            except RefusedError:
+                assert role is Role.VIEWER or digest or self.world.clock.at >= request.expires_at
+
+    @rule(name=st.sampled_from(["cart", "checkout"]))
+    def somebody_changes_the_target(self, name):
+        self.world.fleet.touch(name)
+
+    @rule()
+    def the_fleet_goes_or_comes(self):
+        self.world.fleet.down = not self.world.fleet.down
+
+    @rule()
+    def the_worker_starts_again(self):
+        self.world.fleet.down = False
+        self.world.restart()
+
+    @rule(which=st.integers(0, 1), verdict=st.sampled_from(["normal", "abnormal", "no_data"]))
+    def windows_come(self, which, verdict):
+        self.world.windows(self.incidents[which], *[verdict] * 4, first=self.windows_at)
+        self.windows_at += 240
+
+    @rule(which=st.integers(0, 1), suspect=st.sampled_from(["cart", "checkout", "web"]))
+    def another_is_suspected(self, which, suspect):
+        suspects = (Suspect(service=suspect, score=1.0, reasons=()),)
+        self._revise(which, suspects=suspects)
+
+    @rule(which=st.integers(0, 1))
+    @precondition(lambda self: self.world.stores.runs.find())
+    def it_recovers(self, which):
+        self._revise(which, status=IncidentStatus.RESOLVED)
+
+    def _revise(self, which, **changes):
+        self.incidents[which] = small.later(self.incidents[which], **changes)
+        self.world.push(self.incidents[which])
+
+    @invariant()
+    def every_deed_is_in_the_ledger_once_and_was_allowed(self):
+        if not hasattr(self, "world"):
+            return
+        ledger = self.world.stores.ledger.find(run_id="")
+        applied = [entry for entry in ledger if entry.status is LedgerStatus.APPLIED]
+        done = [(entry.action.type, entry.action.target.name, entry.action.params) for entry in applied]
+        assert sorted(map(str, done)) == sorted(map(str, self.world.fleet.actions))
+        for entry in applied:
+            if not entry.undo_of:
+                assert entry.action.target.name in ALLOWED[entry.action.type]
+                self._was_permitted(entry)
+        first = [(entry.run_id, entry.action.type, entry.action.target.name) for entry in applied if not entry.undo_of]
+        assert len(first) == len(set(first))
+
+    def _was_permitted(self, entry):
+        if self.automatic and entry.action.type == "scale":
+            return
+        requests = [
+            request
+            for request in self.world.stores.approvals.find(incident_id=entry.incident_id).items
+            if request.run_id == entry.run_id and entry.action in request.plan.actions
+        ]
+        decisions = [(request, self.world.stores.approvals.decision(request.id)) for request in requests]
+        assert any(
+            decision
+            and decision.choice is Choice.APPROVE
+            and decision.role is not Role.VIEWER
+            and decision.digest == request.digest
+            and decision.decided_at < request.expires_at
+            and entry.started_at < request.expires_at
+            for request, decision in decisions
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_no_sequence_of_events_lets_an_action_slip_through(template):
+    Sequences.template = template
+    run_state_machine_as_test(
+        Sequences,
+        settings=settings(
+            max_examples=60, stateful_step_count=25, suppress_health_check=list(HealthCheck), print_blob=True
+        ),
+    )
