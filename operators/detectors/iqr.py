@@ -97,11 +97,13 @@ class Iqr(BankedDetector):
     def explain(self, rows: Rows, scores: Scores, row: int) -> Finding:
         """See the contract."""
         value, median = float(rows.values[row]), float(scores.expected[row])
-        fence = float(scores.high[row] if value > median else scores.low[row])
-        text = (
-            f"{number(value)} lies {number(float(scores.score[row]))} interquartile ranges outside the quartiles of the last "
-            f"{self._settings.window} windows (median {number(median)}, fence {number(fence)})"
-        )
+        of = f"of the last {self._settings.window} windows (median {number(median)}"
+        if scores.low[row] <= value <= scores.high[row]:
+            text = f"{number(value)} lies inside the fences {of})"
+        else:
+            fence = float(scores.high[row] if value > median else scores.low[row])
+            out = number(float(scores.score[row]))
+            text = f"{number(value)} lies {out} interquartile ranges outside the quartiles {of}, fence {number(fence)})"
         return band_finding(self._name, self.threshold, scores, row, text)
 
     def snapshot(self, scores: Scores, row: int) -> Frozen:

@@ -59,8 +59,8 @@ class SeasonalSettings(Section):
 
     kind: Literal["seasonal"] = "seasonal"
     """Chooses this detector."""
-    factor: float = Field(default=4.0, gt=0)
-    """Half width of the band in standard deviations of the hour. Default 4: an hour's deviation holds its own trend."""
+    factor: float = Field(default=3.0, gt=0)
+    """Half width of the band in standard deviations of the hour. Default 3: an hour's deviation holds its own trend."""
     floor: float = Field(default=0.02, ge=0)
     """Smallest deviation, as a share of the mean. Default 0.02: one week does not repeat another to the percent."""
     memory: int = Field(default=240, ge=2)

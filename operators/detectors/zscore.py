@@ -73,8 +73,9 @@ class ZScore(BankedDetector):
     def explain(self, rows: Rows, scores: Scores, row: int) -> Finding:
         """See the contract."""
         value, mean = float(rows.values[row]), float(scores.expected[row])
+        distance = number(abs(value - mean) / float(scores.scale[row]))
         text = (
-            f"{number(value)} is {number(float(scores.score[row]))} deviations {'above' if value > mean else 'below'} the mean "
+            f"{number(value)} is {distance} deviations {'above' if value > mean else 'below'} the mean "
             f"{number(mean)} of the last {self._settings.window} windows ({number(self.threshold)} are usual)"
         )
         return band_finding(self._name, self.threshold, scores, row, text)
