@@ -71,7 +71,7 @@ class _DecodeLogic(StatefulBatchLogic[RawBlock, _Item, State]):
         self, block: RawBlock, shards: list[ShardBlock], rejected: list[RejectedMessage], seconds: float
     ) -> None:
         partition = str(block.partition)
-        EVENTS_DECODED.labels(partition).inc(sum(len(shard.times) for shard in shards))
+        EVENTS_DECODED.labels(partition).inc(sum(len(shard.times) for shard in shards) + self._decoder.changes)
         for message in rejected:
             EVENTS_REJECTED.labels(message.reason).inc()
         KNOWN_SERIES.labels(partition).set(self._decoder.known_series)

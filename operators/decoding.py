@@ -44,6 +44,8 @@ class PartitionDecoder:
         self._table = SeriesTable(settings.max_known_series)
         high_mark = -np.inf if state is None else float(state["high_mark"])
         self._guard = FutureGuard(settings, lateness, high_mark)
+        self.changes = 0
+        """Changes among the events of the last block: accepted, though no shard gets them."""
 
     @property
     def watermark(self) -> float:
@@ -76,7 +78,8 @@ class PartitionDecoder:
     def _without_changes(self, columns: Columns) -> Columns:
         """Changes are the archive's; here they neither count nor move the watermark."""
         changes = self._table.changes[columns.ids]
-        if not changes.any():
+        self.changes = int(changes.sum())
+        if not self.changes:
             return columns
         keep = ~changes
         return Columns(
