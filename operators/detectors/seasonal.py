@@ -3,7 +3,8 @@
 Each hour keeps an exponentially weighted mean and variance (Finch 2009, "Incremental calculation of weighted mean and
 variance"): a = max(1/n, 1/memory); d = x - mean; mean += a d; variance = (1 - a)(variance + a d^2). The variance holds the
 hour's own trend as well, so that the first minutes of a surge lie inside. An hour is used only after a whole day (hour of
-day) or week (hour of week) of the series was seen. Values outside the band are learned as if they lay on its edge.
+day) or week (hour of week) of the series was seen. Values outside an hour's band are learned as if they lay on its edge; an hour whose period was not seen yet learns what
+comes, because only the first week can teach it the usual Monday.
 Cost: O(1), 0.05 us a row; 4.6 kB a series.
 """
 
@@ -31,7 +32,7 @@ Counts = npt.NDArray[np.int64]
 
 
 @kernel
-def run_seasonal(  # noqa: C901, PLR0913, PLR0917 (one loop, written out for the compiler)
+def run_seasonal(  # noqa: C901, PLR0913, PLR0915, PLR0917 (one loop, written out for the compiler)
     slots: Slots, times: Floats, values: Floats, learn: np.bool_, kept: npt.NDArray[np.bool_],
     means: Floats, variances: Floats, counts: Counts, born: Floats,
     min_absolute: Floats, min_relative: Floats, ways: npt.NDArray[np.int8],
@@ -49,7 +50,6 @@ def run_seasonal(  # noqa: C901, PLR0913, PLR0917 (one loop, written out for the
     for i in range(len(slots)):
         slot = slots[i]
         value = values[i]
-        learned = value
         if learn and math.isnan(born[slot]):
             born[slot] = times[i]
         age = times[i] - born[slot]
@@ -74,7 +74,6 @@ def run_seasonal(  # noqa: C901, PLR0913, PLR0917 (one loop, written out for the
                 score[i] = abs(value - mean) / deviation
                 if (value < mean and not ways[slot] & 2) or (value > mean and not ways[slot] & 1):
                     score[i] = 0.0
-                learned = min(max(value, bottom), top)
                 wanted = wanted or value < low[i] or value > high[i]
             if not wanted:
                 break
@@ -88,6 +87,12 @@ def run_seasonal(  # noqa: C901, PLR0913, PLR0917 (one loop, written out for the
             of_week = (first + 72) % 168
             for period in range(2):
                 place = of_week if period == 0 else 168 + of_week % 24
+                learned = value
+                if counts[slot, place] >= min_windows and age >= (604800.0 if period == 0 else 86400.0):
+                    mean = means[slot, place]
+                    least = max(min_absolute[slot], min_relative[slot] * abs(mean)) / factor
+                    width = factor * max(math.sqrt(variances[slot, place]), floor * abs(mean), least, tiny)
+                    learned = min(max(value, mean - width), mean + width)
                 counts[slot, place] += 1
                 weight = max(1.0 / counts[slot, place], 1.0 / memory)
                 distance = learned - means[slot, place]
