@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -27,7 +28,10 @@ EXIT_REFUSED = 3
 EXIT_AWAY = 4
 """A service that is needed does not answer; the same command may work later."""
 
-console = Console()
+_WIDTH = None if sys.stdout.isatty() else 150
+"""Of a pipe or a file: rich would fold tables to 80 columns there."""
+
+console = Console(width=_WIDTH)
 errors = Console(stderr=True)
 
 
