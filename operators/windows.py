@@ -52,7 +52,7 @@ class Windows:
         assigned, self._pending = self._pending, []
         for key, series in block.new_series:
             assigned += self.table.announce(key, series)
-        self._start(assigned)
+        self._start(assigned, block.high_mark)
         closed = self._absorb(block)
         watermark = max(block.high_mark - self.settings.lateness, self._watermark)
         if self.passes(self._watermark, watermark):
@@ -83,13 +83,13 @@ class Windows:
         self._next_housekeeping, self._watermark = state["housekeeping"], state["watermark"]
         self._pending = [*(unpack(packed) for packed in state["pending"]), *changes]
 
-    def _start(self, assigned: list[Assignment]) -> None:
-        """Give the slots of new assignments empty windows of their rule's length."""
+    def _start(self, assigned: list[Assignment], high_mark: float) -> None:
+        """Give the slots of new assignments empty windows of their rule's length; to be announced is to be seen."""
         self._open = self._open.with_room(self.table.capacity, self._open.cells)
         for each in assigned:
             rule = self.settings.rule(each.rule)
             self._open.counts[each.slot] = 0
-            self._open.last_seen[each.slot] = -np.inf
+            self._open.last_seen[each.slot] = high_mark
             if rule is not None:
                 self._open.lengths[each.slot] = rule.window
                 self._open.codes[each.slot] = AGGREGATES.index(rule.aggregate)
