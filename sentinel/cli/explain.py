@@ -1,8 +1,35 @@
-"""`sentinel explain`: why something fired, or why it did not, recomputed from the archive."""
+"""`sentinel explain`: why something fired, or why it did not, recomputed from the archive by the same detection code."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from sentinel.cli.options import Json, settings_of
+from sentinel.cli.output import EXIT_FAILED, EXIT_USAGE, at, console, exit_codes, fail, print_json
+from sentinel.errors import StorePathBusyError, TransientError
+
+if TYPE_CHECKING:
+    from operators.explanations import Explanation
+    from sentinel.cli.settings import Settings
+    from sentinel.series import Series
+
+_HISTORY = 15 * 86400.0
+"""Seconds before the window that are read: two whole weeks for the hour of the week, and a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Where recorded points come from: the store itself, or the API of the process that owns it."""
+
+    find: Callable[[str, str], list[Series]]
+    read: Callable[[Series, float, float], tuple[list[float], list[float]]]
 
 
 def register(app: typer.Typer) -> None:
@@ -10,5 +37,101 @@ def register(app: typer.Typer) -> None:
     app.command("explain")(explain)
 
 
-def explain(context: typer.Context) -> None:
-    """Say why a series alerted, or did not, in a window."""
+@exit_codes
+def explain(
+    context: typer.Context,
+    subject: Annotated[str, typer.Argument(help="A service (with METRIC and --at), or the id of an incident.")],
+    metric: Annotated[str, typer.Argument(help="Metric name of the series.")] = "",
+    when: Annotated[str, typer.Option("--at", help="Event time inside the window: RFC 3339, UTC without a zone.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Say why a series alerted in a window, or why not: what each detector saw, and what held it back.
+
+    For an incident, every alert in it is explained at the moment it fired.
+    """
+    from operators.explanations import explain as recompute
+
+    settings = settings_of(context)
+    with _archive(settings) as archive:
+        asked = (
+            _of_incident(settings, subject) if subject.startswith("inc-") else _asked(archive, subject, metric, when)
+        )
+        found = []
+        for series, moment in asked:
+            times, values = archive.read(series, moment - _HISTORY, moment + 86400.0)
+            found.append(recompute(settings.detection, series, times, values, moment))
+    if as_json:
+        print_json(found)
+        return
+    for explanation in found:
+        _print(explanation)
+
+
+def _print(explanation: Explanation) -> None:
+    window = explanation.window
+    span = f", window {at(window.start)} to {at(window.end)[11:]} UTC" if window else ""
+    console.print(f"[bold]{explanation.series.key}[/]{span}", highlight=False)
+    for sentence in explanation.sentences:
+        console.print(f"  {sentence}", highlight=False, markup=False)
+
+
+def _asked(archive: Archive, service: str, metric: str, when: str) -> list[tuple[Series, float]]:
+    if not metric or not when:
+        fail("name the metric and the time: sentinel explain SERVICE METRIC --at 2026-11-16T09:10:00Z", EXIT_USAGE)
+    moment = _time(when)
+    series = archive.find(service, metric)
+    if not series:
+        fail(f"the archive has no series {metric!r} of service {service!r}", EXIT_FAILED)
+    return [(one, moment) for one in series]
+
+
+def _of_incident(settings: Settings, incident_id: str) -> list[tuple[Series, float]]:
+    from sentinel.cli.bootstrap import sql_of
+
+    with sql_of(settings) as stores:
+        incident = stores.incidents.get(incident_id)
+    if incident is None:
+        fail(f"there is no incident {incident_id!r}; see `sentinel incidents list`", EXIT_FAILED)
+    return [(alert.series, alert.fired_at - alert.window_seconds / 2) for alert in incident.alerts]
+
+
+def _time(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"--at {text!r} is not an RFC 3339 time such as 2026-11-16T09:10:00Z", EXIT_USAGE)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+@contextmanager
+def _archive(settings: Settings) -> Iterator[Archive]:
+    """The history itself or, while another process owns its embedded path, that process's API."""
+    from sentinel.cli.bootstrap import history_of
+
+    try:
+        with history_of(settings) as history:
+
+            def read(series: Series, start: float, end: float) -> tuple[list[float], list[float]]:
+                data = history.read(series, start, end)
+                return data.times.tolist(), data.values.tolist()
+
+            yield Archive(history.find_series, read)
+    except StorePathBusyError as busy:
+        with _over_api(settings, busy) as archive:
+            yield archive
+
+
+@contextmanager
+def _over_api(settings: Settings, busy: StorePathBusyError) -> Iterator[Archive]:
+    from sentinel.api_client import ApiClient
+
+    key = os.environ.get("SENTINEL_API_KEY", "")
+    if not key:
+        raise TransientError(f"{busy}. Or set SENTINEL_API_KEY, to ask the API of that process") from busy
+    with ApiClient(f"http://{settings.api.host}:{settings.api.port}", key) as client:
+
+        def read(series: Series, start: float, end: float) -> tuple[list[float], list[float]]:
+            data = client.series_data(series.key, start=start, end=end)
+            return list(data.times), list(data.values)
+
+        yield Archive(lambda service, name: [one.series for one in client.series(service=service, name=name)], read)

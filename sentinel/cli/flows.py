@@ -75,9 +75,7 @@ def _detecting(settings: Settings) -> DetectParts:
 
 
 def _grouping(settings: Settings, history: SeriesHistory, memory: IncidentMemory) -> IncidentParts:
-    return IncidentParts(
-        settings=settings.incidents, catalogue=settings.services, history=history, memory=memory
-    )
+    return IncidentParts(settings=settings.incidents, catalogue=settings.services, history=history, memory=memory)
 
 
 def _layout(settings: Settings, reading: Reading, group: int) -> dict[str, int]:
