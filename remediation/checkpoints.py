@@ -16,9 +16,13 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from sentinel.errors import StorePathBusyError
 from sentinel.stores.sql.database import Database
+from sentinel.stores.sql.driver import driver_errors, open_pool
 
 SUFFIX = ".checkpoints"
 """Put behind the SQLite database's file name: the saver's own file, so that neither waits for the other's writes."""
+
+POOL_SIZE = 4
+"""Connections to PostgreSQL for checkpoints. The saver takes them one at a time; the others replace broken ones."""
 
 
 def worker_name(database: Database) -> str:
@@ -34,12 +38,13 @@ def worker_name(database: Database) -> str:
 def open_checkpointer(database: Database) -> Iterator[BaseCheckpointSaver[str]]:
     """A checkpointer that belongs to the database, set up and ready; closed at the end of the context.
 
-    Raises `StorePathBusyError` when another worker has the SQLite file.
+    Raises `StorePathBusyError` when another worker has the SQLite file, `TransientError` while PostgreSQL is away.
     """
     if not database.is_sqlite:
-        url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with PostgresSaver.from_conn_string(url) as saver:
-            saver.setup()
+        with open_pool(database, POOL_SIZE) as pool:
+            saver = PostgresSaver(pool)
+            with driver_errors():
+                saver.setup()
             yield saver
         return
     path = Path(f"{database.url.database}{SUFFIX}")

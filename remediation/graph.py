@@ -17,6 +17,7 @@ from langgraph.types import Command, StateSnapshot
 from remediation.nodes import Nodes
 from remediation.parts import Parts
 from remediation.state import RunState
+from sentinel.stores.sql.driver import driver_errors
 
 WAYS: dict[str, tuple[str, ...]] = {
     "analyse": ("plan", "record"),
@@ -66,7 +67,8 @@ class Position:
 
 def position(graph: RunGraph, thread_id: str) -> Position:
     """Read the run's last checkpoint; changes nothing."""
-    snapshot = graph.get_state(thread(thread_id))
+    with driver_errors():
+        snapshot = graph.get_state(thread(thread_id))
     waiting = next((one.value["waiting_for"] for one in snapshot.interrupts), "")
     return Position(state=cast("RunState", snapshot.values), ended=_ended(snapshot), waiting_for=waiting)
 
@@ -75,17 +77,17 @@ def advance(graph: RunGraph, thread_id: str, begin: RunState) -> Position:
     """Drive the run until it parks or ends: from its beginning, from where it crashed, or past what it waited for.
 
     Only interrupts that are still pending are answered. One caller at a time per run: the caller holds its lease.
-    Whatever a node raises comes out here; the run then stands before that node.
+    Whatever a node raises comes out here; the run then stands before that node. Raises `TransientError` when the
+    checkpoints cannot be read or written now.
     """
     config = thread(thread_id)
-    snapshot = graph.get_state(config)
-    if _ended(snapshot):
-        return position(graph, thread_id)
-    if snapshot.interrupts:
-        answers = {one.id: True for one in snapshot.interrupts}
-        graph.invoke(Command(resume=answers), config, durability="sync")
-    else:
-        graph.invoke(None if _begun(snapshot) else begin, config, durability="sync")
+    with driver_errors():
+        snapshot = graph.get_state(config)
+        if snapshot.interrupts:
+            answers = {one.id: True for one in snapshot.interrupts}
+            graph.invoke(Command(resume=answers), config, durability="sync")
+        elif not _ended(snapshot):
+            graph.invoke(None if _begun(snapshot) else begin, config, durability="sync")
     return position(graph, thread_id)
 
 

@@ -188,13 +188,19 @@ class Worker:
                 continue
             del self._driving[run_id]
             try:
-                where = drive.result()
+                self._take_result(run_id, drive)
             except TransientError as error:
                 self._try_later(run_id, error)
-            except Exception as error:  # noqa: BLE001 a defect in one run must not stop the others: the run fails, loudly
-                self._fail(run_id, error)
-            else:
-                self._settle(run_id, where)
+
+    def _take_result(self, run_id: str, drive: Future[Position | None]) -> None:
+        try:
+            where = drive.result()
+        except TransientError:
+            raise
+        except Exception as error:  # noqa: BLE001 a defect in one run must not stop the others: the run fails, loudly
+            self._fail(run_id, error)
+        else:
+            self._settle(run_id, where)
 
     def _settle(self, run_id: str, where: Position | None) -> None:
         if where is None:
@@ -228,10 +234,10 @@ class Worker:
         log.warning("run goes on later", run_id=run_id, seconds=delay, reason=str(error))
 
     def _fail(self, run_id: str, error: Exception) -> None:
-        self._forget(run_id)
-        RUN_ERRORS.labels("permanent").inc()
         log.error("run failed", run_id=run_id, exc_info=error)
         run = self._parts.stores.runs.get(run_id)
+        self._forget(run_id)
+        RUN_ERRORS.labels("permanent").inc()
         if run is None or run.status.final:
             return
         text = f"{type(error).__name__}: {error}"

@@ -18,7 +18,7 @@ from remediation.worker import Worker
 from sentinel.approvals import ApprovalStatus, Choice, Role
 from sentinel.catalogue import ServiceCatalogue
 from sentinel.config import KafkaSettings
-from sentinel.errors import StorePathBusyError
+from sentinel.errors import StorePathBusyError, TransientError
 from sentinel.kafka import LogReader, Publisher, Record, ensure_topics
 from sentinel.outcomes import Outcome, Result
 from sentinel.runs import RunStatus
@@ -170,6 +170,44 @@ def test_an_approval_acts_within_a_moment_and_sigterm_ends_the_worker(database):
             running.end()
     # Usually 0.1 s; the bound leaves room for a machine that does other things.
     assert took < 2.0
+
+
+@pytest.mark.postgres
+def test_a_database_that_drops_every_connection_costs_a_retry_and_nothing_else(postgres_database):
+    database = Database(postgres_database)
+    migrate(database)
+    fleet = FleetDouble(*small.CATALOGUE.services)
+    one = small.bad_deploy(detected_at=time.time())
+    running = Running(database, fleet, [record(0, one)])
+    with open_checkpointer(database) as checkpointer:
+        running.start(checkpointer, "one")
+        try:
+            until(lambda: pending(running.stores))
+            _drop_connections(postgres_database)
+            until(lambda: _answered(running.stores))
+            _drop_connections(postgres_database)
+            until(lambda: fleet.actions)
+        finally:
+            running.end()
+    assert fleet.actions == [("rollback", "checkout", {})]
+    assert running.stores.runs.find(statuses=[RunStatus.FAILED]) == []
+    database.close()
+
+
+def _drop_connections(url):
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+        connection.execute(f"{others} and pid <> pg_backend_pid()")
+
+
+def _answered(stores):
+    try:
+        approve(stores, pending(stores)[0])
+    except TransientError:
+        return False
+    return True
 
 
 def test_a_second_worker_on_one_sqlite_file_is_told_so(tmp_path):
