@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sentinel import logs
 from sentinel.cli.options import Json, settings_of
 from sentinel.cli.output import console, exit_codes, print_json
 
@@ -70,6 +71,7 @@ def replay(
     """
     from sentinel.cli.replaying import Naming, print_replay, produce_recordings, replay_recordings
 
+    logs.configure(level="warning", pretty=True)
     naming = Naming(service, metric)
     if only_produce:
         produced = produce_recordings(settings_of(context).kafka, files, naming)

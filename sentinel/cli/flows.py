@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-
-from bytewax.dataflow import Dataflow
+from pathlib import Path
 
 from dataflows import detect, incidents, pipeline
 from dataflows.detect import DetectParts
@@ -23,7 +22,7 @@ def run_detect(settings: Settings, group: int, stop: threading.Event) -> None:
     """Telemetry to alerts, for one partition group, until `stop` is set."""
     reading = _reading(settings, f"detect-{group}", stop)
     flow = detect.flow(reading, _topics(settings), _detecting(settings), group, settings.flow.partition_groups)
-    _run(settings, f"detect-{group}", flow, _layout(settings, reading, group))
+    run_flow(flow, _folder(settings, f"detect-{group}"), _layout(settings, reading, group), settings.flow)
 
 
 def run_incidents(
@@ -32,7 +31,7 @@ def run_incidents(
     """Alerts to incidents, until `stop` is set or, with `to_end`, until everything written so far is through."""
     reading = _reading(settings, "incidents", stop, to_end=to_end)
     flow = incidents.flow(reading, _topics(settings), _grouping(settings, history, memory))
-    _run(settings, "incidents", flow, {})
+    run_flow(flow, _folder(settings, "incidents"), {}, settings.flow)
 
 
 def run_pipeline(
@@ -48,7 +47,7 @@ def run_pipeline(
         group,
         settings.flow.partition_groups,
     )
-    _run(settings, f"pipeline-{group}", flow, _layout(settings, reading, group))
+    run_flow(flow, _folder(settings, f"pipeline-{group}"), _layout(settings, reading, group), settings.flow)
 
 
 def run_to_end(settings: Settings) -> None:
@@ -56,7 +55,7 @@ def run_to_end(settings: Settings) -> None:
     stop = threading.Event()
     reading = _reading(settings, "detect-0", stop, to_end=True)
     flow = detect.flow(reading, _topics(settings), _detecting(settings))
-    _run(settings, "detect-0", flow, _layout(settings, reading, 0))
+    run_flow(flow, _folder(settings, "detect-0"), _layout(settings, reading, 0), settings.flow)
     with bootstrap.history_of(settings) as history, bootstrap.memory_of(settings) as memory:
         run_incidents(settings, history, memory, stop, to_end=True)
 
@@ -82,5 +81,6 @@ def _layout(settings: Settings, reading: Reading, group: int) -> dict[str, int]:
     return detect.layout(reading, _topics(settings), _detecting(settings), group, settings.flow.partition_groups)
 
 
-def _run(settings: Settings, name: str, flow: Dataflow, layout: dict[str, int]) -> None:
-    run_flow(flow, settings.state / "flows" / name, layout, settings.flow)
+def _folder(settings: Settings, name: str) -> Path:
+    """Where the state of a flow is kept."""
+    return settings.state / "flows" / name

@@ -70,8 +70,8 @@ class Stage:
             return story.outcomes if len(story.outcomes) >= count else None
 
         outcomes = self.world.until(f"{count} outcomes of {story.incident_id}", look, seconds)
-        for outcome in outcomes:
-            self.say(f"  attempt {outcome.attempt}: {', '.join(outcome.actions)} -> {outcome.result}: {outcome.reason}")
+        last = outcomes[count - 1]
+        self.say(f"  attempt {last.attempt}: {', '.join(last.actions)} -> {last.result}: {last.reason}")
         return outcomes
 
     def resolved(self, story: Story) -> IncidentView:
@@ -150,7 +150,8 @@ def monday_surge(stage: Stage, scene: str, starts: float, ends: float) -> None:
         lambda: stage.world.api.decisions(stage="confirm", start=starts, end=ends),
     )
     matching = [row for row in rows if "seasonal baseline" in row.reason]
-    seen = matching[0].reason if matching else [row.reason for row in rows[:3]]
+    clearest = max(matching, key=lambda row: float(row.details.get("value") or 0.0), default=None)
+    seen = f"{clearest.service}: {clearest.reason}" if clearest else [row.reason for row in rows[:3]]
     stage.expectations.expect(scene, "candidates were held back by the seasonal baseline", bool(matching), seen)
     stage.say(f"  {len(matching)} candidates held back, for example: {seen}")
 
