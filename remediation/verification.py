@@ -60,7 +60,11 @@ def judge(watch: Watch, messages: Sequence[AlertMessage], settings: Verification
     for message in messages:
         by_alert[message.alert_id].append(message)
     worse = _new_alerts(watch, messages, settled)
-    series = [_series(alert, by_alert[alert], watch.effective_at, settled, settings) for alert in watch.alerts]
+    judged = [_series(alert, by_alert[alert], watch.effective_at, settled, settings) for alert in watch.alerts]
+    series = [one for one in judged if one is not None]
+    if not series:
+        reason = "every series had recovered before the action took effect"
+        return Judgement(result=Result.NOT_VERIFIABLE, reason=reason, windows={})
     windows = {one.alert_id: one.normal for one in series}
     if worse:
         return Judgement(result=Result.WORSE, reason=f"new alert on {', '.join(worse)}", windows=windows)
@@ -99,8 +103,12 @@ def _new_alerts(watch: Watch, messages: Sequence[AlertMessage], settled: float) 
 
 def _series(
     alert_id: str, messages: list[AlertMessage], effective_at: float, settled: float, settings: VerificationSettings
-) -> _SeriesJudgement:
-    """Judge one alert: how it was resolved, its run of normal windows, or that its windows are used up."""
+) -> _SeriesJudgement | None:
+    """Judge one alert: how it was resolved, its run of normal windows, or that its windows are used up.
+
+    An alert that its detector calls recovered gives no more windows: it counts when the window that ended it lies
+    wholly after the action. None for one that recovered before: it says nothing, for or against.
+    """
     name = messages[0].series.key if messages else alert_id
     ended = next((m for m in messages if m.state is AlertState.RESOLVED), None)
     judged = {m.window.end: m for m in sorted(messages, key=_update_last) if m.window.start >= settled}
@@ -109,10 +117,10 @@ def _series(
     if ended and ended.window.end > effective_at and ended.resolution is not Resolution.RECOVERED:
         how = ended.resolution.value if ended.resolution else "without a reason"
         return _SeriesJudgement(alert_id, Result.NOT_VERIFIABLE, f"{name} resolved as {how}", normal)
-    if normal >= settings.normal_windows or (ended and ended.window.end > effective_at and normal):
+    if normal >= settings.normal_windows or (ended and ended.window.start >= effective_at):
         return _SeriesJudgement(alert_id, Result.VERIFIED, f"{name} is normal", normal)
     if ended:
-        return _SeriesJudgement(alert_id, Result.NOT_VERIFIABLE, f"{name} resolved without a normal window", normal)
+        return None
     if reason := _much_worse(name, messages, newest_first, effective_at, settings):
         return _SeriesJudgement(alert_id, Result.WORSE, reason, normal)
     if len(judged) >= settings.max_windows:

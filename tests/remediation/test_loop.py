@@ -2,14 +2,12 @@
 
 import msgspec
 
-from sentinel.approvals import ApprovalStatus, Choice
 from sentinel.incidents import IncidentStatus
 from sentinel.outcomes import Outcome
 from tests.remediation.world import (
     alert,
     bad_deploy,
     connection_leak,
-    deploy,
     firing,
     incident,
     later,
@@ -93,91 +91,6 @@ def test_attempts_are_bounded(make_world):
     world.windows(one, *["abnormal"] * 10)
     assert world.results(one) == ["no_effect"]
     assert world.worker.idle
-
-
-def test_a_rejected_plan_ends_the_run(world):
-    one = bad_deploy()
-    world.open(one)
-    world.answer(Choice.REJECT)
-    world.steps()
-    assert world.fleet.actions == []
-    assert world.stores.outcomes.find(one.id)[0].reason == "rejected by ann: ok"
-
-
-def test_a_question_that_nobody_answers_is_asked_again_and_in_the_end_nothing_runs(world):
-    one = bad_deploy()
-    world.open(one)
-    digests = set()
-    for asked in (1, 2, 3):
-        (request,) = world.pending()
-        assert request.asked == asked
-        digests.add(request.digest)
-        world.clock.at += 901
-        world.steps()
-    assert len(digests) == 1
-    assert world.pending() == []
-    assert world.fleet.actions == []
-    assert world.stores.outcomes.find(one.id)[0].reason == "no answer in time to 3 questions"
-
-
-def test_the_second_question_can_still_be_answered(world):
-    one = bad_deploy()
-    world.open(one)
-    world.clock.at += 901
-    world.steps()
-    world.answer()
-    world.steps()
-    assert world.fleet.actions == [("rollback", "checkout", {})]
-
-
-def test_an_approval_that_ran_out_before_the_worker_saw_it_does_not_count(world):
-    one = bad_deploy()
-    world.open(one)
-    world.answer()
-    world.clock.at += 901
-    world.steps()
-    assert world.fleet.actions == []
-    assert [request.asked for request in world.pending()] == [2]
-
-
-def test_an_incident_that_recovers_by_itself_takes_the_question_back(world):
-    one = bad_deploy()
-    world.open(one)
-    (request,) = world.pending()
-    world.push(later(one, status=IncidentStatus.RESOLVED, resolved_at=9_500.0))
-    world.steps()
-    assert world.stores.approvals.get(request.id).status is ApprovalStatus.SUPERSEDED
-    (outcome,) = world.stores.outcomes.find(one.id)
-    assert (outcome.result, outcome.reason) == ("not_executed", "the incident recovered by itself")
-
-
-def test_another_first_suspect_takes_the_question_back_and_analyses_again(world):
-    one = bad_deploy()
-    world.open(one)
-    (request,) = world.pending()
-    both = (alert(), alert("payments"))
-    world.push(later(incident(*both, suspect="payments", changes=(deploy("payments"),))))
-    world.steps()
-    assert world.stores.approvals.get(request.id).status is ApprovalStatus.SUPERSEDED
-    (again,) = world.pending()
-    assert again.plan.actions[0].target.name == "payments"
-    assert again.asked == 1
-
-
-def test_drift_of_the_target_takes_the_approval_back_and_asks_with_a_new_digest(world):
-    one = bad_deploy()
-    world.open(one)
-    (request,) = world.pending()
-    world.fleet.touch("checkout", replicas=7)
-    world.answer()
-    world.steps()
-    assert world.fleet.actions == []
-    (again,) = world.pending()
-    assert again.digest != request.digest
-    assert again.previews[0].before["replicas"] == 7
-    world.answer()
-    world.steps()
-    assert world.fleet.actions == [("rollback", "checkout", {})]
 
 
 def test_a_target_that_keeps_changing_is_given_up(make_world):
@@ -322,67 +235,3 @@ def test_messages_that_cannot_be_read_are_passed_over(world):
     world.push(memory_leak(id="inc-2"))
     world.steps()
     assert [one.id for one in world.stores.incidents.open_incidents()] == ["inc-2"]
-
-
-class Broken:
-    """A planner with a defect."""
-
-    name = "broken"
-
-    def plan(self, analysis, failed):
-        if analysis.suspect == "checkout":
-            raise ZeroDivisionError("a defect")
-
-
-def test_a_defect_fails_its_own_run_loudly_and_no_other(make_world):
-    world = make_world(planner=Broken())
-    world.push(bad_deploy(id="inc-2"))
-    world.open(memory_leak())
-    failed, fine = world.stores.runs.find(incident_id="inc-2") + world.stores.runs.find(incident_id="inc-1")
-    assert (failed.status, failed.last_error) == ("failed", "ZeroDivisionError: a defect")
-    assert world.kinds(bad_deploy(id="inc-2"))[-1] == "failed"
-    assert fine.status == "finished"
-
-
-class Greedy:
-    """A planner that does whatever the text of the evidence says."""
-
-    name = "greedy"
-
-    def plan(self, analysis, failed):
-        from remediation.catalogue import Proposal, Step
-
-        step = Step(type="restart", service="payments", params={}, reason=analysis.items[0].text)
-        cites = tuple(item.id for item in analysis.items)
-        return Proposal(planner=self.name, runbook="", summary="as told", steps=(step,), cites=cites)
-
-
-def test_a_planner_that_obeys_text_reaches_no_new_target(make_world):
-    world = make_world(planner=Greedy())
-    one = memory_leak()
-    world.open(one)
-    assert world.pending() == []
-    assert "'payments' is not part of this incident" in world.stores.outcomes.find(one.id)[0].reason
-
-
-class Stubborn:
-    """A planner that never learns."""
-
-    name = "stubborn"
-
-    def plan(self, analysis, failed):
-        from remediation.catalogue import Proposal, Step
-
-        step = Step(type="restart", service=analysis.suspect, params={}, reason="again")
-        return Proposal(planner=self.name, runbook="", summary="s", steps=(step,), cites=(analysis.items[0].id,))
-
-
-def test_the_same_failed_action_never_runs_twice_whatever_the_planner_says(make_world):
-    world = make_world(planner=Stubborn())
-    one = memory_leak()
-    world.open(one)
-    world.answer()
-    world.steps()
-    world.windows(one, *["abnormal"] * 10)
-    assert world.fleet.actions == [("restart", "cart", {})]
-    assert "has failed in this run already" in world.stores.outcomes.find(one.id)[-1].reason

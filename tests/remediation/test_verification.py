@@ -71,6 +71,18 @@ def test_a_recovery_that_the_detector_announces_counts():
     assert judge(watch(ONE), [*windows(ONE, "n"), end], SETTINGS).result == "verified"
 
 
+def test_a_recovery_in_a_window_wholly_after_the_action_counts_even_while_it_settles():
+    end = update(ONE, EFFECTIVE, "normal", state="resolved", resolution="recovered")
+    assert judge(watch(ONE), [end], SETTINGS).result == "verified"
+
+
+def test_a_series_that_recovered_before_the_action_says_nothing():
+    early = update(OTHER, EFFECTIVE - 30, "normal", state="resolved", resolution="recovered")
+    assert judge(watch(ONE, OTHER), [*windows(ONE, "nnn"), early], SETTINGS).result == "verified"
+    assert judge(watch(ONE, OTHER), [*windows(ONE, "aaaaaa"), early], SETTINGS).result == "no_effect"
+    assert judge(watch(OTHER), [early], SETTINGS).result == "not_verifiable"
+
+
 @pytest.mark.parametrize("resolution", ["rebaselined", "suppressed", "stale"])
 def test_other_ends_of_an_alert_verify_nothing(resolution):
     end = update(ONE, FIRST + 180, "normal", state="resolved", resolution=resolution)
