@@ -153,7 +153,7 @@ class AlertStates:
         if candidate.veto:
             self._decide(subject, row, "not_confirmed", candidate.veto, out)
         elif len(unusual) < n:
-            reason = f"{len(unusual)} unusual of the last {len(track.recent)} windows; the rule asks for {n} of {m}"
+            reason = f"{len(unusual)} unusual {'window' if len(unusual) == 1 else 'windows'} so far; the rule asks for {n} of {m}"
             self._decide(subject, row, "pending", reason, out)
         else:
             onset, first = unusual[0]

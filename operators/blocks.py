@@ -6,6 +6,7 @@ times are event time in seconds since the epoch. Arrays in a block are never cha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,8 @@ from sentinel.decisions import Decision
 from sentinel.series import Series
 
 Floats = npt.NDArray[np.float64]
+Numbers = Sequence[float] | Floats
+"""Times or values as they come from a file, a store or a test."""
 Hashes = npt.NDArray[np.uint64]
 Slots = npt.NDArray[np.int32]
 Frozen = dict[str, float | list[float]]

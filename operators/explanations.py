@@ -6,13 +6,12 @@ it said about the window, candidate or not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
-from operators.blocks import ShardBlock
+from operators.blocks import Numbers, ShardBlock
 from operators.detectors.contract import Rows, number
 from operators.detectors.registry import build
 from operators.detectors.settings import HalfSpaceTreesSettings
@@ -77,9 +76,7 @@ class Explanation:
         return lines + [word.sentence for word in self.words]
 
 
-def explain(
-    settings: DetectionSettings, series: Series, times: Sequence[float], values: Sequence[float], at: float
-) -> Explanation:
+def explain(settings: DetectionSettings, series: Series, times: Numbers, values: Numbers, at: float) -> Explanation:
     """Why the series did or did not alert in the window that holds `at`, from its recorded points up to then and after.
 
     Give at least as much history before `at` as the rule's warm-up and its detectors need (two weeks for the hour of the
@@ -105,9 +102,7 @@ def explain(
     return Explanation(series, window, float(rows.values[at_row]), name, outcome, reason, words, decision, alerts)
 
 
-def _until(
-    series: Series, times: Sequence[float], values: Sequence[float], end: float, lateness: float
-) -> list[ShardBlock]:
+def _until(series: Series, times: Numbers, values: Numbers, end: float, lateness: float) -> list[ShardBlock]:
     """The points up to the window's end, and an empty block whose high mark closes it."""
     taken = [(float(t), float(v)) for t, v in zip(times, values, strict=True) if t < end]
     blocks = list(shard_blocks([(series, [t for t, _ in taken], [v for _, v in taken])]))

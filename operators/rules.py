@@ -141,6 +141,27 @@ class Rule(Section):
         return self
 
 
+class VectorRule(Rule):
+    """A rule for the vector of a service; the settings are those of a rule, with other defaults."""
+
+    window: float = Field(default=900.0, ge=1.0, le=86400.0)
+    """Length of the window in seconds. Default 900: half-space trees cost 0.5 ms a vector."""
+    detectors: tuple[str, ...] = ("half_space_trees",)
+    """The one detector, of kind `half_space_trees`."""
+    unless: tuple[str, ...] = ()
+    """Nothing can hold a vector back; must stay empty."""
+    severity: Severity = Severity.INFO
+    """How urgent an alert of this rule is. Default info: it says that something is odd, not what."""
+    for_: NOfM = Field(default="2 of 2", alias="for")
+    """Candidates among the last windows, as `n of m`. Default `2 of 2`."""
+    clear_for: int = Field(default=2, ge=1)
+    """Normal windows in a row before the alert resolves. Default 2."""
+    stale_after: int = Field(default=3, ge=1)
+    """Windows in a row without data before a firing alert resolves as stale. Default 3."""
+    max_firing: float = Field(default=7200.0, gt=0.0)
+    """Seconds after which a firing alert accepts the new level. Default two hours: the frozen means do not follow the day."""
+
+
 BUILT_IN_DETECTORS: dict[str, DetectorSettings] = {
     "zscore": ZScoreSettings(),
     "iqr": IqrSettings(),
@@ -175,12 +196,7 @@ BUILT_IN_RULES: dict[str, Rule] = {
 }  # fmt: skip
 """The rules of a configuration that names none. Traffic and CPU follow the week, so they wait for a whole one."""
 
-BUILT_IN_VECTORS: dict[str, Rule] = {
-    "service_vector": Rule(
-        window=900.0, detectors=("half_space_trees",), unless=(), severity=Severity.INFO, direction=Direction.UP,
-        for_="2 of 2", clear_for=2, warm_up=WEEK, stale_after=3, max_firing=7200.0, shadow=True,
-    ),
-}  # fmt: skip
+BUILT_IN_VECTORS: dict[str, VectorRule] = {"service_vector": VectorRule(warm_up=WEEK, shadow=True)}
 """The vector rules of a configuration that names none: in shadow, because a vector's alert has no single cause."""
 
 
@@ -192,7 +208,7 @@ class DetectionSettings(Section):
     one."""
     rules: dict[str, Rule] = BUILT_IN_RULES
     """Rules by name, for single series; the first that matches wins. Given at all, they replace the built-in ones."""
-    vectors: dict[str, Rule] = BUILT_IN_VECTORS
+    vectors: dict[str, VectorRule] = BUILT_IN_VECTORS
     """Rules for the vector of a service: every series of a service that `match` covers is one component, by metric
     name. Their detectors are half-space trees. Default one rule in shadow; `{}` switches it off."""
     lateness: float = Field(default=5.0, ge=0.0)
@@ -214,9 +230,10 @@ class DetectionSettings(Section):
         both = set(self.rules) & set(self.vectors)
         if both:
             raise ValueError(f"rule name {min(both)!r} is used in `rules` and in `vectors`")
-        for place, rules, trees in (("rules", self.rules, False), ("vectors", self.vectors, True)):
-            for name, rule in rules.items():
-                self._check_rule(f"{place}.{name}", rule, trees=trees)
+        for name, rule in self.rules.items():
+            self._check_rule(f"rules.{name}", rule, trees=False)
+        for name, vector in self.vectors.items():
+            self._check_rule(f"vectors.{name}", vector, trees=True)
         return self
 
     def _check_rule(self, place: str, rule: Rule, *, trees: bool) -> None:
@@ -240,6 +257,6 @@ class DetectionSettings(Section):
         """The first rule that matches the series, with its name."""
         return next(((name, rule) for name, rule in self.rules.items() if rule.match.covers(series)), None)
 
-    def vectors_for(self, series: Series) -> list[tuple[str, Rule]]:
+    def vectors_for(self, series: Series) -> list[tuple[str, VectorRule]]:
         """Every vector rule that takes the series as a component."""
         return [(name, rule) for name, rule in self.vectors.items() if rule.match.covers(series)]

@@ -5,13 +5,13 @@ Replay, explain, backtest and the tests run this; the live flow runs the same th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from operators.alert_states import AlertStates
-from operators.blocks import ShardBlock
+from operators.blocks import Numbers, ShardBlock
 from operators.rules import DetectionSettings
 from operators.shard_detectors import ShardDetectors
 from operators.windows import Windows
@@ -48,7 +48,7 @@ class ShardCore:
 
 
 def shard_blocks(
-    recorded: Iterable[tuple[Series, Sequence[float], Sequence[float]]], block_rows: int = 10_000, shard: str = "0/0"
+    recorded: Iterable[tuple[Series, Numbers, Numbers]], block_rows: int = 10_000, shard: str = "0/0"
 ) -> Iterator[ShardBlock]:
     """Turn recorded series (series, times, values) into blocks in the order of time, as one partition would see them.
 
