@@ -79,6 +79,7 @@ def anchor_of(settings: Settings) -> Path:
 
 def run_archive(settings: Settings, history: SeriesHistory, stop: threading.Event) -> None:
     """Copy telemetry and decisions into the history until `stop` is set."""
+    ensure_topics(settings.kafka)
     Archive(settings.kafka, history, settings.archive, settings.telemetry).run(stop)
 
 

@@ -48,6 +48,7 @@ def play(stage: scenes.Stage, live_start: datetime, *, unanswered: bool) -> None
     stage.pass_until(live_start.timestamp() + _FIRST_DELAY)
     first = scenes.bad_deploy(stage, "a. a bad deploy", "checkout")
     scenes.memory_leak(stage, "b. a memory leak", "recommendations")
+    stage.hurry_until((surge - timedelta(minutes=5)).timestamp())
     ends = (surge + timedelta(minutes=60)).timestamp()
     scenes.monday_surge(stage, "c. the Monday surge", surge.timestamp(), ends)
     scenes.bad_deploy(stage, "d. the bad deploy again", "checkout", before=first)

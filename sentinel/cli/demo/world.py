@@ -100,8 +100,8 @@ def open_world(state: Path, overrides: dict[str, Any], say: Callable[[str], None
         children.start("broker", [*base, "broker"])
         _wait_for_port(children, ports["broker"])
         children.start("up", [*base, "up"])
-        children.wait_for_url(f"http://127.0.0.1:{ports['api']}/readyz", 60.0)
         children.start("fleet", [*base, "fleet"])
+        children.wait_for_url(f"http://127.0.0.1:{ports['api']}/readyz", 60.0)
         children.wait_for_url(f"http://127.0.0.1:{ports['fleet']}/v1/clock", 60.0)
         fleet = FleetClient(f"http://127.0.0.1:{ports['fleet']}")
         with ApiClient(f"http://127.0.0.1:{ports['api']}", key) as api:
