@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from sentinel.config import KafkaSettings
-from sentinel.errors import PermanentError
+from sentinel.errors import PermanentError, TransientError
 from sentinel.kafka.client import client_config, from_exception
 from sentinel.topics import Topics
 
@@ -21,7 +22,7 @@ def ensure_topics(settings: KafkaSettings) -> None:
 
     `telemetry` has `telemetry_partitions`, every other topic one: `alerts` and `outcomes` because their reader groups
     in the order of arrival, the others because they are small. `incidents` is compacted: the last revision of each stays.
-    Raises `TransientError` when the broker does not answer and `PermanentError` when it refuses.
+    Returns when the broker shows all of them, so that a reader that comes right after finds its topic. Raises `TransientError` when the broker does not answer and `PermanentError` when it refuses.
     """
     topics = Topics(settings.topic_prefix)
     small = [topics.rejected, topics.alerts, topics.decisions, topics.outcomes, topics.commands]
@@ -37,6 +38,7 @@ def ensure_topics(settings: KafkaSettings) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise from_exception(error, f"creating topic {name!r} at {settings.bootstrap}") from error
+    _wait_until_shown(admin, {each.topic for each in wanted}, settings)
 
 
 def check_broker(settings: KafkaSettings, timeout: float = TIMEOUT) -> None:
@@ -74,6 +76,21 @@ def end_offsets(settings: KafkaSettings, topics: Iterable[str]) -> dict[tuple[st
         raise from_exception(error, f"reading offsets at {settings.bootstrap}") from error
     finally:
         consumer.close()
+
+
+def _wait_until_shown(admin: AdminClient, names: set[str], settings: KafkaSettings) -> None:
+    """A topic that was created, by this process or another, takes a moment to reach the metadata that clients get."""
+    end = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            missing = names - admin.list_topics(timeout=TIMEOUT).topics.keys()
+        except KafkaException as error:
+            raise from_exception(error, f"looking for the topics at {settings.bootstrap}") from error
+        if not missing:
+            return
+        if time.monotonic() > end:
+            raise TransientError(f"topic {min(missing)!r} was created, but {settings.bootstrap} does not show it")
+        time.sleep(0.05)
 
 
 def _admin(settings: KafkaSettings) -> AdminClient:
