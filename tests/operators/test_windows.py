@@ -184,3 +184,12 @@ def test_a_longer_lateness_after_a_restart_keeps_open_windows(lateness):
 
 def rows_of_values(block):
     return list(zip(block.ends.tolist(), block.values.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(("mark", "late"), [(MONDAY + 65, 1), (MONDAY + 64, 0)])
+def test_a_window_is_closed_from_the_moment_its_lateness_is_over(mark, late):
+    windows = Windows(config(lateness=5.0))
+    events = [(MONDAY + 1, 1.0, 0), (mark, 9.0, 0), (MONDAY + 2, 3.0, 0)]
+    closed = windows.feed(block_of(events, MONDAY + 100))
+    assert windows.counters["late"] == late
+    assert rows_of_values(closed) == [(MONDAY + 60, 1.0 if late else 2.0)]
