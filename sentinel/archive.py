@@ -17,7 +17,7 @@ from pydantic import Field
 from sentinel.config import KafkaSettings, Section
 from sentinel.decisions import Decision
 from sentinel.errors import TransientError
-from sentinel.kafka import GroupConsumer, Record
+from sentinel.kafka import GroupConsumer, Record, ensure_topics
 from sentinel.logs import get_logger
 from sentinel.metrics import ARCHIVE_RETRIES, ARCHIVED, MESSAGES_UNREADABLE
 from sentinel.stores.history.protocol import Points, SeriesHistory
@@ -33,7 +33,7 @@ class ArchiveSettings(Section):
     """How the archive batches and waits."""
 
     group: str = "sentinel-archive"
-    """Consumer group; several archives of one group share the partitions."""
+    """Consumer group that holds the archive's offsets. One archive at a time uses it."""
     batch_messages: int = Field(default=5_000, ge=1)
     """Most messages copied at once. Default 5,000."""
     batch_seconds: float = Field(default=1.0, gt=0)
@@ -88,6 +88,7 @@ class Archive:
 
     def run(self, stop: threading.Event) -> None:
         """Copy batch after batch until `stop` is set. Raises `PermanentError` for what waiting cannot mend."""
+        ensure_topics(self._kafka)
         topics = [self._topics.telemetry, self._topics.decisions]
         with GroupConsumer(self._kafka, topics, self._settings.group) as consumer:
             while not stop.is_set():

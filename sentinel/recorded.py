@@ -62,9 +62,15 @@ def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[tuple[float, floa
 
 def _time(place: str, text: str | None) -> float:
     try:
-        return float(text or "")
+        seconds = float(text or "")
     except ValueError:
-        pass
+        return _instant(place, text)
+    if not math.isfinite(seconds):
+        raise PermanentError(f"{place}: timestamp {text!r} is not finite")
+    return seconds
+
+
+def _instant(place: str, text: str | None) -> float:
     try:
         at = datetime.fromisoformat(text or "")
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 - `blocks.BlockConsumer`: thousands of raw messages of one partition at once, from an offset that the caller keeps.
 - `readers.LogReader`: records of whole topics, from offsets that the caller keeps.
-- `readers.GroupConsumer`: records as a member of a consumer group, committed after the work is done.
+- `readers.GroupConsumer`: records from a consumer group's offsets, committed after the work is done.
 """
 
 from sentinel.kafka.admin import check_broker, end_offsets, ensure_topics, partition_count

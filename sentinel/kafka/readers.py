@@ -1,4 +1,4 @@
-"""Reading whole topics record by record: from the caller's own offsets, or as a member of a consumer group."""
+"""Reading whole topics record by record: from the caller's own offsets, or from those of a consumer group."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from sentinel.config import KafkaSettings
 from sentinel.errors import PermanentError
-from sentinel.kafka.admin import partition_count
+from sentinel.kafka.admin import TIMEOUT, partition_count
 from sentinel.kafka.client import client_config, from_exception, ours
 from sentinel.logs import get_logger
 from sentinel.metrics import KAFKA_ERRORS
@@ -81,9 +81,11 @@ class LogReader:
 
 
 class GroupConsumer:
-    """A member of a consumer group that commits after the work: what was taken and not committed comes again.
+    """Whole topics, from the offsets of a consumer group in Kafka, which are committed after the work.
 
-    Offsets live in Kafka. The group's members share the partitions; work must be idempotent.
+    What was taken and not committed comes again after a restart, so work must be idempotent. It takes all partitions
+    itself instead of joining the group: no rebalance to wait for (3 s on the embedded broker, which a member that died
+    while joining even blocks for ever), and one reader per group is what its users need.
     """
 
     def __init__(self, settings: KafkaSettings, topics: Sequence[str], group: str) -> None:
@@ -96,14 +98,23 @@ class GroupConsumer:
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,
                     "auto.offset.reset": "earliest",
-                    "session.timeout.ms": 6000,
                     "fetch.error.backoff.ms": 100,
-                    # Work may wait long for a store that is away; the heartbeat alone says whether this member lives.
-                    "max.poll.interval.ms": 86_400_000,
                 },
             )
         )
-        self._consumer.subscribe(list(topics), on_revoke=self._forget, on_lost=self._forget)
+        places = [
+            TopicPartition(topic, number) for topic in topics for number in range(partition_count(settings, topic))
+        ]
+        try:
+            stored = self._consumer.committed(places, timeout=TIMEOUT)
+        except KafkaException as error:
+            raise from_exception(error, f"reading the offsets of group {group!r}") from error
+        self._consumer.assign(
+            [
+                TopicPartition(place.topic, place.partition, place.offset if place.offset >= 0 else OFFSET_BEGINNING)
+                for place in stored
+            ]
+        )
 
     def take(self, limit: int = 500, timeout: float = 0.2) -> list[Record]:
         """Up to `limit` records; waits at most `timeout` seconds for the first and not at all for more."""
@@ -112,20 +123,18 @@ class GroupConsumer:
         return records
 
     def commit(self) -> None:
-        """Commit everything taken so far. After a rebalance the records come again to their new owner instead."""
+        """Commit everything taken so far. Raises `TransientError` when the broker does not take it."""
         offsets = [TopicPartition(topic, number, offset) for (topic, number), offset in self._taken.items()]
         if not offsets:
             return
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            if error.args[0].code() not in _REBALANCED:
-                raise from_exception(error, "committing offsets") from error
-            log.warning("not committed because the group changed; the records come again", reason=str(error))
+            raise from_exception(error, "committing offsets") from error
         self._taken.clear()
 
     def close(self) -> None:
-        """Leave the group; its partitions go to the other members at once."""
+        """Leave the broker."""
         self._consumer.close()
 
     def __enter__(self) -> Self:
@@ -133,20 +142,6 @@ class GroupConsumer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
-
-    def _forget(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for gone in partitions:
-            self._taken.pop((gone.topic, gone.partition), None)
-
-
-_REBALANCED = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.FENCED_INSTANCE_ID,
-    }
-)
 
 
 def _take(consumer: Consumer, limit: int, timeout: float) -> list[Record]:
