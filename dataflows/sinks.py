@@ -51,6 +51,7 @@ def rejected_out(message: RejectedMessage) -> Outgoing:
         "topic": message.topic,
         "partition": str(message.partition),
         "offset": str(message.offset),
+        "count": str(message.count),
     }
     encoded = {name: text.encode(errors="replace") for name, text in headers.items()}
     return Outgoing(f"{message.partition}/{message.offset}", message.value, encoded)

@@ -73,7 +73,7 @@ class _DecodeLogic(StatefulBatchLogic[RawBlock, _Item, State]):
         partition = str(block.partition)
         EVENTS_DECODED.labels(partition).inc(sum(len(shard.times) for shard in shards) + self._decoder.changes)
         for message in rejected:
-            EVENTS_REJECTED.labels(message.reason).inc()
+            EVENTS_REJECTED.labels(message.reason).inc(message.count)
         KNOWN_SERIES.labels(partition).set(self._decoder.known_series)
         WATERMARK.labels(partition).set(self._decoder.watermark)
         DECODE_SECONDS.observe(seconds)

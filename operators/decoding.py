@@ -22,7 +22,7 @@ MAX_REJECTED_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RejectedMessage:
-    """One row for the topic `telemetry.rejected`. `value` is the original, cut at `MAX_REJECTED_BYTES`."""
+    """One row for the topic `telemetry.rejected`, for `count` events. `value` is the original, cut at `MAX_REJECTED_BYTES`."""
 
     reason: str
     detail: str
@@ -30,6 +30,7 @@ class RejectedMessage:
     partition: int
     offset: int
     value: bytes
+    count: int = 1
 
 
 class PartitionDecoder:
@@ -137,4 +138,5 @@ class PartitionDecoder:
             partition=block.partition,
             offset=block.offsets[bad.message],
             value=bad.value[:MAX_REJECTED_BYTES],
+            count=bad.count,
         )

@@ -10,7 +10,7 @@ value, as in other JSON readers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -24,6 +24,9 @@ from sentinel.telemetry_events import EARLIEST, LATEST, BadEvent, Reason, check_
 from sentinel.telemetry_series import SeriesTable
 
 Floats = NDArray[np.float64]
+
+SINGLE_REJECTS = 100
+"""Bad events of one message that are rejected one by one: half a million in a megabyte must not become as many messages."""
 
 
 class TelemetrySettings(Section):
@@ -50,13 +53,15 @@ class TelemetrySettings(Section):
 class Rejected:
     """One event (or one whole message) that was refused: `message` is the index of its message in the block.
 
-    `value` is the message as it came when it held one event, else the event alone, written as JSON.
+    `value` is the message as it came when it held one event, else the event alone, written as JSON. A message with more
+    than `SINGLE_REJECTS` bad events has one entry for the rest of each reason: `count` events, the first of them as value.
     """
 
     message: int
     reason: Reason
     detail: str
     value: bytes
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +182,27 @@ def _slow(
     if isinstance(events, BadEvent):
         rejected.append(Rejected(index, events.reason, events.detail, data))
         return
+    bad: list[Rejected] = []
     for event in events:
         checked = check_event(event, settings.max_text, settings.max_labels)
         if isinstance(checked, BadEvent):
             value = data if len(events) == 1 else event_bytes(event)
-            rejected.append(Rejected(index, checked.reason, checked.detail, value))
+            bad.append(Rejected(index, checked.reason, checked.detail, value))
             continue
         spelling = (checked.name, msgspec.json.encode(checked.labels))
         row = table.rows.get(spelling)
         out[0].append(checked.ts)
         out[1].append(checked.value)
         out[2].append(table.add(spelling, checked.name, checked.labels) if row is None else row)
+    rejected += _bounded(bad)
+
+
+def _bounded(bad: list[Rejected]) -> list[Rejected]:
+    """The rejected events of one message, those after the first `SINGLE_REJECTS` as one entry per reason."""
+    rest: dict[Reason, list[Rejected]] = {}
+    for one in bad[SINGLE_REJECTS:]:
+        rest.setdefault(one.reason, []).append(one)
+    return bad[:SINGLE_REJECTS] + [replace(several[0], count=len(several)) for several in rest.values()]
 
 
 def _within_time(columns: Columns, table: SeriesTable) -> Columns:

@@ -123,6 +123,32 @@ def test_sigterm_ends_within_seconds_and_nothing_is_lost_nor_repeated(kafka_brok
     assert sum(committed.values()) == sum(1 for _ in messages())
 
 
+@pytest.mark.kafka
+@pytest.mark.timeout(180)
+def test_a_broker_that_crashes_and_comes_back_costs_nothing(own_kafka_broker, tmp_path):
+    reference = own_topics(own_kafka_broker.bootstrap)
+    publish_all(reference)
+    run_detect(reference, tmp_path / "reference", threading.Event(), stop_at_end=True)
+    kafka = own_topics(own_kafka_broker.bootstrap)
+    producing = threading.Thread(target=produce_slowly, args=(kafka, 6.0))
+    producing.start()
+    running = child(kafka, tmp_path / "state")
+    time.sleep(4.0)
+    own_kafka_broker.kill()
+    time.sleep(1.0)
+    own_kafka_broker.start()
+    producing.join()
+    time.sleep(2.0)
+    assert running.poll() is None, (tmp_path / "flow.log").read_text()[-3000:]
+    running.terminate()
+    assert running.wait(20) == 0
+    assert child(kafka, tmp_path / "state", "--to-the-end").wait(60) == 0
+    expected, expected_rows, _ = said(reference)
+    alerts, rows, _ = said(kafka)
+    assert same({alert.message_id: timeless(alert) for alert in alerts}, expected, "message_id")
+    assert same({row.decision_id: timeless(row) for row in rows}, expected_rows, "decision_id")
+
+
 def produce_slowly(kafka: KafkaSettings, seconds: float) -> None:
     everything = list(messages())
     began = time.monotonic()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.series import Series
-from sentinel.telemetry import Columns, FutureGuard, TelemetrySettings, parse_messages
+from sentinel.telemetry import SINGLE_REJECTS, Columns, FutureGuard, TelemetrySettings, parse_messages
 from sentinel.telemetry_events import Reason
 from sentinel.telemetry_series import SeriesTable
 
@@ -127,6 +127,16 @@ def test_a_bad_event_of_a_batch_is_rejected_alone():
     assert [bad.reason for bad in columns.rejected] == [Reason.NOT_FINITE, Reason.BAD_TYPE, Reason.ABSURD_TIME]
     assert [json.loads(bad.value) for bad in columns.rejected[1:]] == [changed(value="1"), changed(ts=5.0)]
     assert b"NaN" in columns.rejected[0].value
+
+
+def test_a_message_of_many_bad_events_gives_few_entries_that_count_them_all():
+    columns, _ = parse(json.dumps([1] * 5000 + [changed(value="x")] * 300 + [GOOD]).encode())
+    assert len(columns.times) == 1
+    assert len(columns.rejected) == SINGLE_REJECTS + 2
+    counts = {bad.reason: 0 for bad in columns.rejected}
+    for bad in columns.rejected:
+        counts[bad.reason] += bad.count
+    assert counts == {Reason.NOT_AN_EVENT: 5000, Reason.BAD_TYPE: 300}
 
 
 def test_rejected_is_everything_that_is_not_accepted():
