@@ -57,6 +57,7 @@ class EnrichLogic(StatefulLogic[GroupEvent | Outcome, Incident | Decision, dict[
             self._recheck_at = None
             incident = self._record.on_recheck()
             rows = [] if incident is None else [incident, incident_decisions.of_facts(incident, self._now())]
+            self._plan_recheck()
         if self._record.owes_memory:
             self._tried_at = self._now()
             self._record.pay_memory()
@@ -76,7 +77,7 @@ class EnrichLogic(StatefulLogic[GroupEvent | Outcome, Incident | Decision, dict[
         if not self._record.wants_recheck:
             self._recheck_at = None
         elif self._recheck_at is None:
-            self._recheck_at = self._now() + self._settings.enrich.recheck_seconds
+            self._recheck_at = self._now() + self._record.recheck_delay
 
 
 def enrich(

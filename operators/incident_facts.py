@@ -64,6 +64,14 @@ class FactFinder:
         found = self._history_breaker.call(lambda: self._history.changes(sorted(services), start, end))
         return tuple(found)
 
+    def behind(self, alerts: Sequence[IncidentAlert]) -> bool:
+        """Whether the history lacks the windows that made one of these alerts: the archive has not come so far.
+
+        Raises `SentinelError` while the history is away. One read of the store per series, `history_series` at most.
+        """
+        asked = alerts[: self._settings.enrich.history_series]
+        return self._history_breaker.call(lambda: any(self._lacks(alert) for alert in asked))
+
     def history(self, alerts: Sequence[IncidentAlert]) -> tuple[HistoryFact, ...]:
         """How the alerts' series compare with the same hour last week, and their trend before the onset.
 
@@ -93,6 +101,9 @@ class FactFinder:
     def set_outcome(self, incident_id: str, outcome: str, action: str) -> bool:
         """Add an outcome to an incident of memory; False when memory does not know it. Raises `TransientError`."""
         return self._memory_breaker.call(lambda: self._memory.set_outcome(incident_id, outcome, action))
+
+    def _lacks(self, alert: IncidentAlert) -> bool:
+        return not self._history.read(alert.series, alert.onset_at, alert.last_window_end).values.size
 
     def _fact(self, alert: IncidentAlert) -> HistoryFact:
         onset = alert.onset_at

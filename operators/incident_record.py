@@ -23,13 +23,18 @@ from sentinel.incidents import Change, Context, HistoryFact, Incident, IncidentS
 from sentinel.outcomes import Outcome
 from sentinel.stores.memory.protocol import MemoryEntry
 
+_LONGEST_RECHECK = 30.0
+_MOST_RECHECKS = 12
+"""After so many (four minutes with the defaults) no archive runs, or the alert is of a series that it does not hold."""
+
 
 @dataclass(slots=True, kw_only=True)
 class RecordState:
     """What an incident's record holds between messages; plain data, `v` is its version.
 
     `asked` is what the last complete look-up was about. `owed` is the entry that memory has to take (None: nothing), and
-    `owed_outcome` an outcome of an incident that this record has no entry for.
+    `owed_outcome` an outcome of an incident that this record has no entry for. `rechecks` counts the look-ups that came
+    before the history had reached the incident.
     """
 
     group: Group | None = None
@@ -39,6 +44,7 @@ class RecordState:
     similar: tuple[PastIncident, ...] = ()
     missing: tuple[str, ...] = ()
     recheck: bool = False
+    rechecks: int = 0
     entry: MemoryEntry | None = None
     owed: bool = False
     owed_outcome: Outcome | None = None
@@ -73,6 +79,11 @@ class IncidentRecord:
         return self._state.recheck
 
     @property
+    def recheck_delay(self) -> float:
+        """Wall seconds from one look-up of the changes to the next: doubles with each one that came too early."""
+        return min(self._settings.enrich.recheck_seconds * 2.0**self._state.rechecks, _LONGEST_RECHECK)
+
+    @property
     def owes_memory(self) -> bool:
         """Whether memory has yet to take an entry or an outcome, to be tried again in `retry_seconds`."""
         return self._state.owed or self._state.owed_outcome is not None
@@ -97,13 +108,21 @@ class IncidentRecord:
         return incident
 
     def on_recheck(self) -> Incident | None:
-        """Look up the changes once more; the candidate revision, or None when the incident is not open any more."""
-        state = self._state
+        """Look up the changes once more and return the candidate revision.
+
+        None when the incident is not open any more, and when nothing is new and the history does not reach up to the
+        incident yet: after a crash the archive is seconds behind, and the deploy that explains everything may be on its
+        way. `wants_recheck` says then that it is to be asked again.
+        """
+        state, known = self._state, self._state.changes
         state.recheck = False
         if state.group is None or state.group.status is not IncidentStatus.OPEN:
             return None
         state.missing = tuple(name for name in state.missing if name != "history")
         self._ask_changes(state.group)
+        if state.changes == known and state.rechecks < _MOST_RECHECKS and self._behind(state.group):
+            state.recheck, state.rechecks = True, state.rechecks + 1
+            return None
         incident = self._incident(state.group, 2 * state.group.steps)
         self._note_entry(incident)
         self.pay_memory()
@@ -165,13 +184,21 @@ class IncidentRecord:
         self._ask_history(group)
         self._ask_memory(group, about)
         state.asked = [*group.services, about.text]
-        state.recheck = True
+        state.recheck, state.rechecks = True, 0
 
     def _ask_changes(self, group: Group) -> None:
         try:
             self._state.changes = self._finder.changes(group)
         except SentinelError:
             self._miss("history")
+
+    def _behind(self, group: Group) -> bool:
+        """Whether the history does not hold yet what the alerts were made of."""
+        try:
+            return "history" not in self._state.missing and self._finder.behind(group.alerts)
+        except SentinelError:
+            self._miss("history")
+            return False
 
     def _ask_history(self, group: Group) -> None:
         known = {fact.series_key for fact in self._state.history}

@@ -67,7 +67,8 @@ class EnrichSettings(Section):
     breaker_seconds: float = Field(default=30.0, gt=0)
     """Wall time for which a store that failed is not asked again, so that no incident waits for its time-outs twice."""
     recheck_seconds: float = Field(default=2.0, gt=0)
-    """Wall time after a look-up at which changes are looked up once more: the archive may lag a moment behind."""
+    """Wall time after a look-up at which changes are looked up once more: the archive may lag a moment behind. As long as
+    it has not come up to the incident (after a crash), again and again, with a pause that doubles up to half a minute."""
     retry_seconds: float = Field(default=5.0, gt=0)
     """Wall time between attempts to write to the incident memory while it is away."""
 

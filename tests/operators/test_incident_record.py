@@ -73,6 +73,40 @@ def test_changes_turn_the_suspects_and_are_looked_up_again():
     assert not room.record.wants_recheck
 
 
+def test_changes_are_looked_up_until_the_archive_has_caught_up():
+    """After a crash the archive may be many seconds behind: one more look is not enough."""
+    room = Room()
+    room.record.on_group(event(group(message("cart"), message("search"))))
+    first = room.record.recheck_delay
+    assert room.record.on_recheck() is None
+    room.record = room.reopen(room.record.snapshot())
+    assert room.record.on_recheck() is None
+    assert room.record.wants_recheck
+    assert room.record.recheck_delay == 4 * first
+    room.history.known = [Change(at=30.0, service="search", kind="change.deploy", labels={})]
+    found = room.record.on_recheck()
+    assert found is not None
+    assert found.suspects[0].service == "search"
+    assert not room.record.wants_recheck
+
+
+def test_an_archive_that_is_up_to_date_is_asked_once_more():
+    room = Room(ListHistory(read=lambda _: 0.01))
+    room.record.on_group(event(group(message("cart"))))
+    assert room.record.on_recheck() is not None
+    assert not room.record.wants_recheck
+
+
+def test_an_archive_that_never_comes_is_given_up():
+    room = Room()
+    room.record.on_group(event(group(message("cart"))))
+    looks = 1
+    while room.record.on_recheck() is None:
+        looks += 1
+        assert looks < 100
+    assert not room.record.wants_recheck
+
+
 def test_a_recurrence_needs_the_same_first_suspect_and_kind():
     room = Room()
     room.record.on_group(event(group(message("payments"))))
