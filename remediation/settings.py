@@ -114,7 +114,7 @@ class WorkerSettings(Section):
 class FleetSettings(Section):
     """The simulated fleet's HTTP address."""
 
-    url: str = "http://127.0.0.1:8790"
+    url: str = "http://127.0.0.1:8090"
     """Base URL. Default where `sentinel fleet` listens."""
     deadline: Annotated[float, Field(gt=0)] = 5.0
     """Seconds for one call, connection included. Default 5."""
@@ -132,8 +132,8 @@ class ExecutorSettings(Section):
 class RemediationSettings(Section):
     """Everything about remediation. As shipped it proposes and does nothing."""
 
-    runbooks: str = "config/runbooks"
-    """Folder of runbooks (`*.yaml`), relative to the working directory."""
+    runbooks: str = ""
+    """Folder of runbooks (`*.yaml`), relative to the configuration file. Default empty: those that come with Sentinel."""
     max_attempts: int = Field(default=3, ge=1)
     """Plans that are tried for one incident. Default 3; the same failed action is never tried twice."""
     policy: PolicySettings = PolicySettings()

@@ -9,7 +9,19 @@ import typer
 
 from sentinel.approvals import ApprovalRequest, ApprovalStatus, Choice
 from sentinel.cli.options import Json, settings_of
-from sentinel.cli.output import EXIT_FAILED, EXIT_USAGE, at, console, exit_codes, fail, print_json, print_table
+from sentinel.cli.output import (
+    EXIT_FAILED,
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    at,
+    console,
+    exit_codes,
+    fail,
+    print_json,
+    print_table,
+)
+
+_NOT_FOUND = 404
 
 app = typer.Typer(help="Approvals: what is asked, and the answers.", no_args_is_help=True)
 
@@ -80,16 +92,19 @@ def _read(context: typer.Context, request_id: str) -> ApprovalRequest:
 
 
 def _answer(context: typer.Context, request_id: str, choice: Choice, digest: str, reason: str, url: str) -> None:
-    from sentinel.api_client import ApiClient
+    from sentinel.api_client import ApiClient, ApiError
 
     key = os.environ.get("SENTINEL_API_KEY", "")
     if not key:
         fail("set SENTINEL_API_KEY to an API key with the role approver (`sentinel keys new` makes one)", EXIT_USAGE)
     settings = settings_of(context)
     with ApiClient(url or f"http://{settings.api.host}:{settings.api.port}", key) as client:
-        seen = digest or client.approval(request_id).request.digest
         send = client.approve if choice is Choice.APPROVE else client.reject
-        decision = send(request_id, digest=seen, reason=reason)
+        try:
+            seen = digest or client.approval(request_id).request.digest
+            decision = send(request_id, digest=seen, reason=reason)
+        except ApiError as error:
+            fail(str(error), EXIT_FAILED if error.status == _NOT_FOUND else EXIT_REFUSED)
     console.print(f"{decision.request_id}: {decision.choice} by {decision.actor} for digest {decision.digest[:12]}")
 
 

@@ -10,7 +10,7 @@ import typer
 
 from sentinel import logs
 from sentinel.cli.options import Json, settings_of
-from sentinel.cli.output import console, exit_codes, print_json
+from sentinel.cli.output import console, errors, exit_codes, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +23,10 @@ def register(app: typer.Typer) -> None:
 def produce(
     context: typer.Context,
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Files with JSON lines (events, arrays or batches). Default: stdin.")
+        list[Path] | None,
+        typer.Argument(
+            help="Files with JSON lines (events, arrays or batches). Default: stdin.", exists=True, dir_okay=False
+        ),
     ] = None,
 ) -> None:
     """Produce events from JSON lines to the telemetry topic, keyed by service; a bad line stops with `file:line`."""
@@ -84,4 +87,4 @@ def replay(
         print_replay(found)
     if plot:
         found.draw(plot)
-        console.print(f"drawn: {plot}")
+        errors.print(f"drawn: {plot}", highlight=False, soft_wrap=True)

@@ -21,7 +21,10 @@ from sentinel.fleet.settings import FleetSettings
 from sentinel.stores.history.settings import HistorySettings
 from sentinel.telemetry import TelemetrySettings
 
-SHIPPED = Path(__file__).parents[2] / "config"
+_INSTALLED = Path(__file__).parents[1] / "shipped"
+"""Where a wheel holds `config/`, so that it does not put a folder of that name beside everybody's packages."""
+
+SHIPPED = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "config"
 """The example configurations, runbooks and the service catalogue that come with Sentinel."""
 
 DEMO_STATE = Path(".sentinel/demo")
@@ -102,7 +105,8 @@ def load_settings(path: Path | None, env: Mapping[str, str] = os.environ) -> Set
             raise ConfigError(f"{path}:1: give `services` or `catalogue_file`, not both")
         catalogue = load_file(_beside(path, settings.catalogue_file), ServiceCatalogue, env)
         settings = settings.model_copy(update={"services": catalogue})
-    return _with_runbooks(settings, _beside(path, settings.remediation.runbooks))
+    named = settings.remediation.runbooks
+    return _with_runbooks(settings, _beside(path, named) if named else SHIPPED / "runbooks")
 
 
 def _with_runbooks(settings: Settings, folder: Path) -> Settings:
