@@ -172,7 +172,7 @@ class Nodes:
             interrupt({"waiting_for": WINDOWS})
             return {"go": "verify"}
         result, reason = judgement.result, judgement.reason
-        self._story.tell(state, result.value, reason, event_at=state["effective_at"], details=dict(judgement.windows))
+        self._story.tell(state, result.value, reason, event_at=judgement.until, details=dict(judgement.windows))
         self._story.decide(state, self._incident(state), plan_of(state).id, result.value, reason, stage="verify")
         again = result in (Result.NO_EFFECT, Result.WORSE)
         return {"go": "undo" if again else "record", "result": result.value, "reason": reason, "again": again}

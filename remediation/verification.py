@@ -32,11 +32,16 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What can be said so far: `result` is None while windows are missing. `windows`: normal ones in a row, by alert."""
+    """What can be said so far: `result` is None while windows are missing.
+
+    `windows`: normal ones in a row, by alert. `until`: event time up to which windows were looked at; None when none
+    came.
+    """
 
     result: Result | None
     reason: str
     windows: dict[str, int]
+    until: float | None = None
 
 
 def own_alerts(alerts: Iterable[IncidentAlert], effective_at: float) -> tuple[str, ...]:
@@ -60,23 +65,26 @@ def judge(watch: Watch, messages: Sequence[AlertMessage], settings: Verification
     for message in messages:
         by_alert[message.alert_id].append(message)
     worse = _new_alerts(watch, messages, settled)
+    until = max(
+        (message.window.end for message in messages if message.window.start >= watch.effective_at), default=None
+    )
     judged = [_series(alert, by_alert[alert], watch.effective_at, settled, settings) for alert in watch.alerts]
     series = [one for one in judged if one is not None]
     if not series:
-        reason = "every series had recovered before the action took effect"
-        return Judgement(result=Result.NOT_VERIFIABLE, reason=reason, windows={})
+        reason = "every series was already recovering when the action took effect"
+        return Judgement(result=Result.NOT_VERIFIABLE, reason=reason, windows={}, until=until)
     windows = {one.alert_id: one.normal for one in series}
     if worse:
-        return Judgement(result=Result.WORSE, reason=f"new alert on {', '.join(worse)}", windows=windows)
+        return Judgement(result=Result.WORSE, reason=f"new alert on {', '.join(worse)}", windows=windows, until=until)
     for result in (Result.WORSE, Result.NOT_VERIFIABLE, Result.NO_EFFECT):
         reasons = [one.reason for one in series if one.result is result]
         if reasons:
-            return Judgement(result=result, reason="; ".join(reasons), windows=windows)
+            return Judgement(result=result, reason="; ".join(reasons), windows=windows, until=until)
     pending = [one.reason for one in series if one.result is None]
     if pending:
-        return Judgement(result=None, reason="; ".join(pending), windows=windows)
-    reason = f"{len(series)} series normal for {settings.normal_windows} windows or recovered, no new alert around"
-    return Judgement(result=Result.VERIFIED, reason=reason, windows=windows)
+        return Judgement(result=None, reason="; ".join(pending), windows=windows, until=until)
+    reason = f"{len(series)} series normal for {settings.normal_windows} windows, no new alert around"
+    return Judgement(result=Result.VERIFIED, reason=reason, windows=windows, until=until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +114,20 @@ def _series(
 ) -> _SeriesJudgement | None:
     """Judge one alert: how it was resolved, its run of normal windows, or that its windows are used up.
 
-    An alert that its detector calls recovered gives no more windows: it counts when the window that ended it lies
-    wholly after the action. None for one that recovered before: it says nothing, for or against.
+    An alert that its detector calls recovered gives no more windows, and its normal ones count from the action on: there
+    is nothing left to settle. None for one with too few of them: it was recovering already, and says nothing for or
+    against.
     """
     name = messages[0].series.key if messages else alert_id
     ended = next((m for m in messages if m.state is AlertState.RESOLVED), None)
-    judged = {m.window.end: m for m in sorted(messages, key=_update_last) if m.window.start >= settled}
+    counts_from = effective_at if ended else settled
+    judged = {m.window.end: m for m in sorted(messages, key=_update_last) if m.window.start >= counts_from}
     newest_first = [judged[end] for end in sorted(judged, reverse=True)]
     normal = sum(1 for _ in takewhile(lambda m: m.verdict is WindowVerdict.NORMAL, newest_first))
     if ended and ended.window.end > effective_at and ended.resolution is not Resolution.RECOVERED:
         how = ended.resolution.value if ended.resolution else "without a reason"
         return _SeriesJudgement(alert_id, Result.NOT_VERIFIABLE, f"{name} resolved as {how}", normal)
-    if normal >= settings.normal_windows or (ended and ended.window.start >= effective_at):
+    if normal >= settings.normal_windows:
         return _SeriesJudgement(alert_id, Result.VERIFIED, f"{name} is normal", normal)
     if ended:
         return None

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from pydantic import model_validator
+
 from api.settings import ApiSettings
 from dataflows.running import FlowSettings
 from operators.incident_settings import IncidentSettings
@@ -75,6 +77,18 @@ class Settings(Section):
     """The simulated fleet."""
     logs: LogSettings = LogSettings()
     """What is logged."""
+
+    @model_validator(mode="after")
+    def _a_fix_can_be_verified(self) -> Settings:
+        """An alert that clears gives no more windows: it must give as many as verification wants."""
+        wanted = self.remediation.verification.normal_windows
+        for name, rule in self.detection.rules.items():
+            if rule.clear_for < wanted and not rule.shadow:
+                raise ValueError(
+                    f"detection.rules.{name}.clear_for is {rule.clear_for}, but remediation.verification.normal_windows is "
+                    f"{wanted}: alerts of this rule would clear before a fix can be verified; raise one or lower the other"
+                )
+        return self
 
     @property
     def state(self) -> Path:

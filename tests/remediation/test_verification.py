@@ -66,14 +66,18 @@ def test_order_of_arrival_changes_nothing():
     assert judge(watch(ONE), seen[::-1], SETTINGS) == judge(watch(ONE), seen, SETTINGS)
 
 
-def test_a_recovery_that_the_detector_announces_counts():
-    end = update(ONE, FIRST + 60, "normal", state="resolved", resolution="recovered")
-    assert judge(watch(ONE), [*windows(ONE, "n"), end], SETTINGS).result == "verified"
+def test_a_recovery_needs_as_many_normal_windows_but_none_to_settle():
+    end = update(ONE, EFFECTIVE + 120, "normal", state="resolved", resolution="recovered")
+    found = judge(watch(ONE), [*windows(ONE, "nn", first=EFFECTIVE), end], SETTINGS)
+    assert (found.result, found.until) == ("verified", EFFECTIVE + 180)
 
 
-def test_a_recovery_in_a_window_wholly_after_the_action_counts_even_while_it_settles():
-    end = update(ONE, EFFECTIVE, "normal", state="resolved", resolution="recovered")
-    assert judge(watch(ONE), [end], SETTINGS).result == "verified"
+def test_an_alert_that_was_recovering_already_proves_nothing():
+    end = update(ONE, EFFECTIVE + 60, "normal", state="resolved", resolution="recovered")
+    recovering = [*windows(ONE, "nn", first=EFFECTIVE - 60), end]
+    assert judge(watch(ONE), recovering, SETTINGS).result == "not_verifiable"
+    assert judge(watch(ONE, OTHER), [*recovering, *windows(OTHER, "nnn")], SETTINGS).result == "verified"
+    assert judge(watch(ONE, OTHER), [*recovering, *windows(OTHER, "aaaaaa")], SETTINGS).result == "no_effect"
 
 
 def test_a_series_that_recovered_before_the_action_says_nothing():

@@ -229,12 +229,12 @@ def _expect_verified(stage: Stage, scene: str, view: IncidentView, outcome: Outc
         if judged and message.verdict is WindowVerdict.NORMAL:
             normal[message.alert_id] = normal.get(message.alert_id, 0) + 1
     firing = {alert.alert_id for alert in view.incident.alerts if alert.last_window_end > effective}
-    # An alert that its detector calls recovered gives no more windows: the one that ended it must lie after the action.
-    ended = {m.alert_id for m in view.alerts if m.resolution is Resolution.RECOVERED and m.window.start >= effective}
-    waited = firing - ended
-    short = {alert: normal.get(alert, 0) for alert in waited if normal.get(alert, 0) < stage.normal_windows}
-    told = f"alerts with too few normal windows: {short}" if short else f"{len(firing)} alerts, each with enough"
-    expect(scene, "by the detectors that fired", bool(firing) and not short, told)
+    proved = {alert for alert in firing if normal.get(alert, 0) >= stage.normal_windows}
+    # An alert that was already recovering when the action came gives too few windows after it, and proves nothing.
+    ended = {m.alert_id for m in view.alerts if m.resolution is Resolution.RECOVERED}
+    short = {alert: normal.get(alert, 0) for alert in firing - proved - ended}
+    told = f"{len(proved)} alerts proved it, with too few normal windows: {short or 'none'}"
+    expect(scene, "by the detectors that fired", bool(proved) and not short, told)
 
 
 def _expect_remembered(stage: Stage, scene: str, story: Story, request: ApprovalRequest, before: Story) -> None:
