@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,11 @@ from sentinel.cli.output import console, exit_codes, print_json, print_table
 
 if TYPE_CHECKING:
     from sentinel.cli.settings import Settings
+
+
+_HIDDEN = "***"
+_SECRET = re.compile(r"password|secret|token|\.pem$", re.IGNORECASE)
+_PASSWORD = re.compile(r"(://[^:/@]*:).*@")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +39,7 @@ def check(
     settings = load_settings(file)
     runbooks = load_runbooks(Path(settings.remediation.runbooks))
     if as_json:
-        print_json(settings.model_dump(mode="json", by_alias=True))
+        print_json(without_secrets(settings.model_dump(mode="json", by_alias=True)))
         return
     console.print(f"{file}: valid\n")
     print_table("What runs where", ("part", "setting"), _places(settings))
@@ -51,15 +57,25 @@ def schema() -> None:
     typer.echo(json.dumps(Settings.model_json_schema(by_alias=True), indent=2, sort_keys=True))
 
 
+def without_secrets(value: Any) -> Any:
+    """A plain value with passwords in URLs and values of keys that sound secret replaced: what is checked gets into logs."""
+    if isinstance(value, dict):
+        secret = {key for key, item in value.items() if isinstance(item, str) and _SECRET.search(key)}
+        return {key: _HIDDEN if key in secret else without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    return _PASSWORD.sub(rf"\1{_HIDDEN}@", value) if isinstance(value, str) else value
+
+
 def _places(settings: Settings) -> list[tuple[str, object]]:
     kafka, stores = settings.kafka, settings.stores
     return [
         ("broker", kafka.bootstrap),
         ("telemetry partitions", kafka.telemetry_partitions),
         ("state", settings.state),
-        ("series history", stores.history),
-        ("incident memory", f"{stores.memory} ({stores.embedder})"),
-        ("database", stores.database.split("@")[-1]),
+        ("series history", without_secrets(stores.history)),
+        ("incident memory", f"{without_secrets(stores.memory)} ({stores.embedder})"),
+        ("database", without_secrets(stores.database)),
         ("API", f"{settings.api.host}:{settings.api.port}, {len(settings.api.keys)} keys"),
         ("services in the catalogue", len(settings.services.services)),
     ]
