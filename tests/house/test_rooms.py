@@ -32,6 +32,7 @@ PLANTS: dict[str, dict[str, str]] = {
     "home-memory": {"sentinel/planted.py": "import qdrant_client"},
     "home-sql": {"remediation/planted.py": "import sqlalchemy"},
     "home-http-client": {"operators/planted.py": "import httpx"},
+    "home-slack": {"remediation/planted.py": "import slack_sdk"},
     "home-http-server": {"remediation/planted.py": "import fastapi"},
     "home-langgraph": {"remediation/planted.py": "import langgraph"},
     "home-bytewax": {"operators/planted.py": "import bytewax"},
