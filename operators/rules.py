@@ -104,8 +104,9 @@ class Rule(Section):
     for_: NOfM = Field(default="2 of 3", alias="for")
     """Candidates among the last windows with data before an alert fires, as `n of m`. Default `2 of 3`: a single odd
     window is nobody's problem, and a fault is known after two."""
-    clear_for: int = Field(default=3, ge=1)
-    """Normal windows in a row, judged by the parameters frozen at firing, before the alert resolves. Default 3."""
+    clear_for: int = Field(default=4, ge=1)
+    """Normal windows in a row, judged by the parameters frozen at firing, before the alert resolves. Default 4: one more
+    than verification wants, because the window in which a fix falls may be normal and does not count."""
     clear_within: float = Field(default=0.7, gt=0, le=1)
     """A window of a firing alert is normal when its value lies within this share of the frozen band, measured from what was
     expected. Default 0.7: a fault that hovers at the edge is not over, and must not verify a fix."""

@@ -80,13 +80,16 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _a_fix_can_be_verified(self) -> Settings:
-        """An alert that clears gives no more windows: it must give as many as verification wants."""
+        """An alert that clears gives no more windows: it must give more than verification wants.
+
+        More, because the window in which the fix takes effect may be normal already, and does not count.
+        """
         wanted = self.remediation.verification.normal_windows
         for name, rule in self.detection.rules.items():
-            if rule.clear_for < wanted and not rule.shadow:
+            if rule.clear_for <= wanted and not rule.shadow:
                 raise ValueError(
-                    f"detection.rules.{name}.clear_for is {rule.clear_for}, but remediation.verification.normal_windows is "
-                    f"{wanted}: alerts of this rule would clear before a fix can be verified; raise one or lower the other"
+                    f"detection.rules.{name}.clear_for is {rule.clear_for}, and remediation.verification.normal_windows is "
+                    f"{wanted}: alerts of this rule may clear before a fix can be verified; clear_for must be the larger one"
                 )
         return self
 

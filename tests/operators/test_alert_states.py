@@ -111,7 +111,7 @@ def test_each_window_of_a_firing_alert_is_judged_by_the_frozen_band_alone():
 def test_a_value_that_hovers_at_the_edge_is_not_normal():
     world = World().feed("cc").feed("eee")
     assert [verdict for _, verdict in world.said[1:]] == ["abnormal"] * 3
-    assert World(clear_within=1.0).feed("cc").feed("eee").said[-1] == ("resolved", Resolution.RECOVERED)
+    assert World(clear_within=1.0, clear_for=3).feed("cc").feed("eee").said[-1] == ("resolved", Resolution.RECOVERED)
 
 
 def test_the_score_of_an_update_is_in_the_unit_of_the_alert():

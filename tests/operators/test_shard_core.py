@@ -154,7 +154,7 @@ def test_a_fault_is_found_within_a_few_windows(fortnight, name, fault, kind, wit
     assert first.fired_at <= start + within * 60
     if name != "memory_ratio":
         assert alerts[-1].resolution is Resolution.RECOVERED
-        assert alerts[-1].window.end == start + 33 * 60
+        assert alerts[-1].window.end == start + 34 * 60
 
 
 def _between(values, first, last):
