@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import sentinel
+from sentinel import logs
 from sentinel.cli import approvals, audit, configuration, data, explain, incidents, keys, processes
 from sentinel.cli.demo import command as demo
 
@@ -23,6 +24,12 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sentinel {sentinel.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def main_options(
     context: typer.Context,
@@ -32,12 +39,12 @@ def main_options(
             "--config", "-c", help="Configuration file. Default: $SENTINEL_CONFIG, ./sentinel.yaml, the last demo's."
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    """Remember which configuration file was asked for."""
-    if version:
-        typer.echo(f"sentinel {sentinel.__version__}")
-        raise typer.Exit
+    """Remember which configuration file was asked for; logs go to stderr, so that `--json` is alone on stdout."""
+    logs.configure(level="warning", pretty=True)
     context.obj = config
 
 

@@ -14,11 +14,11 @@ from sentinel.cli.output import (
     EXIT_REFUSED,
     EXIT_USAGE,
     at,
-    console,
     exit_codes,
     fail,
     print_json,
     print_table,
+    say,
 )
 
 _NOT_FOUND = 404
@@ -105,15 +105,15 @@ def _answer(context: typer.Context, request_id: str, choice: Choice, digest: str
             decision = send(request_id, digest=seen, reason=reason)
         except ApiError as error:
             fail(str(error), EXIT_FAILED if error.status == _NOT_FOUND else EXIT_REFUSED)
-    console.print(f"{decision.request_id}: {decision.choice} by {decision.actor} for digest {decision.digest[:12]}")
+    say(f"{decision.request_id}: {decision.choice} by {decision.actor} for digest {decision.digest[:12]}")
 
 
 def _print(request: ApprovalRequest) -> None:
     plan = request.plan
-    console.print(f"[bold]{plan.summary}[/]  ({request.id}, {request.status}, asked {request.asked} times)")
-    console.print(f"incident {request.incident_id}, attempt {plan.attempt}, {plan.planner} {plan.runbook}")
-    console.print(f"asked {at(request.requested_at)} UTC, expires {at(request.expires_at)} UTC")
-    console.print(f"digest {request.digest}")
+    say(f"  ({request.id}, {request.status}, asked {request.asked} times)", strong=plan.summary)
+    say(f"incident {request.incident_id}, attempt {plan.attempt}, {plan.planner} {plan.runbook}")
+    say(f"asked {at(request.requested_at)} UTC, expires {at(request.expires_at)} UTC")
+    say(f"digest {request.digest}")
     previews = {preview.action_id: preview for preview in request.previews}
     rows = []
     for action in plan.actions:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sentinel.cli.options import Json, settings_of
-from sentinel.cli.output import EXIT_FAILED, at, console, exit_codes, print_json, print_table
+from sentinel.cli.output import EXIT_FAILED, at, exit_codes, print_json, print_table, say
 
 app = typer.Typer(help="The audit chain: list it, verify it.", no_args_is_help=True)
 
@@ -20,10 +20,10 @@ def list_records(
     actor: Annotated[str, typer.Option(help="Only what this actor did.")] = "",
     action: Annotated[str, typer.Option(help="Only this action, such as `executed`.")] = "",
     target: Annotated[str, typer.Option(help="Only what was done to this target.")] = "",
-    limit: Annotated[int, typer.Option(help="At most this many records.", min=1, max=1000)] = 100,
+    limit: Annotated[int, typer.Option(help="At most this many, newest first.", min=1, max=1000)] = 100,
     as_json: Json = False,
 ) -> None:
-    """List audit records, oldest first."""
+    """List audit records, newest first."""
     from sentinel.cli.bootstrap import sql_of
     from sentinel.stores.sql.audit import AuditFilter
 
@@ -58,13 +58,11 @@ def verify_chain(
     if as_json:
         print_json(verdict)
     elif verdict.ok:
-        console.print(
+        say(
             f"The audit chain holds: {verdict.records} records, head {verdict.head_hash[:16]}, "
             f"{len(heads)} anchored heads, {verdict.unanchored} records after the last of them."
         )
     else:
-        console.print(
-            f"The audit chain does NOT hold: {verdict.fault} at record {verdict.first_bad}: {verdict.reason}."
-        )
+        say(f"The audit chain does NOT hold: {verdict.fault} at record {verdict.first_bad}: {verdict.reason}.")
     if not verdict.ok:
         raise typer.Exit(EXIT_FAILED)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sentinel.cli.options import Json
-from sentinel.cli.output import console, exit_codes, print_json, print_table
+from sentinel.cli.output import exit_codes, print_json, print_table, say
 
 if TYPE_CHECKING:
     from sentinel.cli.settings import Settings
@@ -41,7 +41,7 @@ def check(
     if as_json:
         print_json(without_secrets(settings.model_dump(mode="json", by_alias=True)))
         return
-    console.print(f"{file}: valid\n")
+    say(f"{file}: valid\n")
     print_table("What runs where", ("part", "setting"), _places(settings))
     print_table("Rules, first match wins", ("rule", "watches", "window", "alerts when", "kind"), _rules(settings))
     print_table("What may happen", ("policy", "value"), _policy(settings))

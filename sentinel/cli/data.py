@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sentinel import logs
 from sentinel.cli.options import Json, settings_of
-from sentinel.cli.output import console, errors, exit_codes, print_json
+from sentinel.cli.output import errors, exit_codes, print_json, say
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +45,7 @@ def produce(
                 with file.open("rb") as lines:
                     produced.append(produce_lines(lines, str(file), publisher, topic))
     events = sum(one.events for one in produced)
-    console.print(f"{events} events in {sum(one.messages for one in produced)} messages to {topic}")
+    say(f"{events} events in {sum(one.messages for one in produced)} messages to {topic}")
 
 
 @exit_codes
@@ -74,11 +73,10 @@ def replay(
     """
     from sentinel.cli.replaying import Naming, print_replay, produce_recordings, replay_recordings
 
-    logs.configure(level="warning", pretty=True)
     naming = Naming(service, metric)
     if only_produce:
         produced = produce_recordings(settings_of(context).kafka, files, naming)
-        console.print(f"{produced.events} events in {produced.messages} messages")
+        say(f"{produced.events} events in {produced.messages} messages")
         return
     found = replay_recordings(files, naming, settings_of(context) if context.obj else None)
     if as_json:
@@ -87,4 +85,4 @@ def replay(
         print_replay(found)
     if plot:
         found.draw(plot)
-        errors.print(f"drawn: {plot}", highlight=False, soft_wrap=True)
+        errors.print(f"drawn: {plot}", markup=False, highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sentinel.cli.options import Json, settings_of
-from sentinel.cli.output import EXIT_FAILED, EXIT_USAGE, at, console, exit_codes, fail, print_json
+from sentinel.cli.output import EXIT_FAILED, EXIT_USAGE, at, exit_codes, fail, print_json, say
 from sentinel.errors import StorePathBusyError, TransientError
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def explain(
 def _print(explanation: Explanation) -> None:
     window = explanation.window
     span = f", window {at(window.start)} to {at(window.end)[11:]} UTC" if window else ""
-    console.print(f"[bold]{explanation.series.key}[/]{span}", highlight=False)
+    say(span, strong=explanation.series.key)
     for sentence in explanation.sentences:
-        console.print(f"  {sentence}", highlight=False, markup=False)
+        say(f"  {sentence}")
 
 
 def _asked(archive: Archive, service: str, metric: str, when: str) -> list[tuple[Series, float]]:

@@ -9,7 +9,7 @@ import typer
 
 from sentinel.alerts import FaultKind
 from sentinel.cli.options import Json, settings_of
-from sentinel.cli.output import EXIT_FAILED, at, console, exit_codes, fail, print_json, print_table
+from sentinel.cli.output import EXIT_FAILED, at, exit_codes, fail, print_json, print_table, say
 from sentinel.incidents import Incident, IncidentStatus
 from sentinel.outcomes import Outcome
 from sentinel.runs import TimelineRow
@@ -66,7 +66,7 @@ def show_incident(
     for outcome in outcomes:
         undone = ", undone" if outcome.undone else ""
         actions = ", ".join(outcome.actions) or "nothing"
-        console.print(f"attempt {outcome.attempt}: {actions} -> [bold]{outcome.result}[/]{undone}: {outcome.reason}")
+        say(f"attempt {outcome.attempt}: {actions} -> {outcome.result}{undone}: {outcome.reason}")
 
 
 def _row(incident: Incident, outcomes: Sequence[Outcome]) -> tuple[Any, ...]:
@@ -79,10 +79,10 @@ def _row(incident: Incident, outcomes: Sequence[Outcome]) -> tuple[Any, ...]:
 
 def _print_incident(incident: Incident) -> None:
     ended = f", resolved {at(incident.resolved_at)}" if incident.resolved_at else ""
-    console.print(f"[bold]{incident.title}[/]  ({incident.id}, {incident.severity}, {incident.status})")
-    console.print(f"opened {at(incident.opened_at)} UTC{ended}; trace {incident.trace_id}")
+    say(f"  ({incident.id}, {incident.severity}, {incident.status})", strong=incident.title)
+    say(f"opened {at(incident.opened_at)} UTC{ended}; trace {incident.trace_id}")
     if incident.recurrence_of:
-        console.print(f"recurrence of {incident.recurrence_of}")
+        say(f"recurrence of {incident.recurrence_of}")
     columns = ("alert", "series", "onset", "fired", "state", "what was seen")
     rows = [
         (a.alert_id, a.series.key, at(a.onset_at), at(a.fired_at), _state(a.firing, a.resolution), a.text)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sentinel.approvals import Role
-from sentinel.cli.output import console
+from sentinel.cli.output import say
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
@@ -27,5 +27,5 @@ def new_key(
 ) -> None:
     """Make a key. It is printed once; put the lines with its hash into the configuration."""
     key, sha256 = make_key()
-    console.print(f"The key, shown only now:\n\n  {key}\n\nFor the configuration:\n", highlight=False)
-    console.print(f"api:\n  keys:\n    - name: {name}\n      role: {role}\n      sha256: {sha256}", highlight=False)
+    say(f"The key, shown only now:\n\n  {key}\n\nFor the configuration:\n")
+    say(f"api:\n  keys:\n    - name: {name}\n      role: {role}\n      sha256: {sha256}")

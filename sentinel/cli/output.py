@@ -12,6 +12,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sentinel.canonical import plain
 from sentinel.errors import ConfigError, RefusedError, SentinelError, TransientError
@@ -40,13 +41,18 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
 
 
+def say(text: str, *, strong: str = "", faint: str = "") -> None:
+    """Print one line as it is, never broken nor read as markup; `faint` and `strong` stand before it in that style."""
+    console.print(Text.assemble((faint, "dim"), (strong, "bold"), text), soft_wrap=True)
+
+
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as a table; long cells fold."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    """Print rows as a table; long cells fold, and brackets in them are text."""
+    table = Table(title=Text(title), title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console.print(table)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sentinel.cli.options import settings_of
-from sentinel.cli.output import EXIT_FAILED, console, exit_codes, fail
+from sentinel.cli.output import EXIT_FAILED, exit_codes, fail, say
 from sentinel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def broker(
 
     settings = _start(context)
     chosen = port if port is not None else _port_of(settings.kafka.bootstrap)
-    console.print(f"{IN_MEMORY} Listening on 127.0.0.1:{chosen}.")
+    say(f"{IN_MEMORY} Listening on 127.0.0.1:{chosen}.")
     _run(Component("broker", EmbeddedBroker(chosen, settings.state / "broker.log").run))
 
 

@@ -15,7 +15,7 @@ import msgspec
 from sentinel.broker import EmbeddedBroker
 from sentinel.cli import flows
 from sentinel.cli.children import free_port
-from sentinel.cli.output import at, console, print_table
+from sentinel.cli.output import at, print_table, say
 from sentinel.cli.settings import Settings
 from sentinel.config import KafkaSettings, StoreSettings
 from sentinel.errors import PermanentError
@@ -139,7 +139,7 @@ def print_replay(found: Replayed) -> None:
     hits = {fault for incident in found.incidents if (fault := found.fault_of(incident))}
     if labelled:
         outside = sum(found.fault_of(incident) is None for incident in found.incidents)
-        console.print(f"{len(hits)} of {len(labelled)} labelled faults found, {outside} incidents outside of them.")
+        say(f"{len(hits)} of {len(labelled)} labelled faults found, {outside} incidents outside of them.")
 
 
 def _settings(settings: Settings | None, first: Recording, folder: Path) -> Settings:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sentinel.cli.output import EXIT_FAILED, console, exit_codes
+from sentinel.cli.output import EXIT_FAILED, exit_codes
+from sentinel.cli.output import say as print_line
 
 _MANUAL_EXPIRY = 900.0
 """Wall seconds that a person gets for an answer with `--manual`."""
@@ -42,7 +43,7 @@ def demo(
     began = time.monotonic()
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {text}", highlight=False)
+        print_line(f"  {text}", faint=f"{time.monotonic() - began:5.1f} s")
 
     folder = state or DEMO_STATE
     expectations = Expectations()

@@ -1,0 +1,1 @@
+"""The command line as a stranger meets it: help, exit codes, JSON, and what is said when something is wrong."""
