@@ -9,12 +9,14 @@ from sentinel.audit_anchor import AnchorFile
 from sentinel.stores.sql.alerts import AlertStore
 from sentinel.stores.sql.approvals import ApprovalStore
 from sentinel.stores.sql.audit import AuditLog
+from sentinel.stores.sql.cards import CardStore
 from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.incidents import IncidentStore
 from sentinel.stores.sql.ledger import Ledger
 from sentinel.stores.sql.outcomes import OutcomeStore
 from sentinel.stores.sql.projection import Projection
 from sentinel.stores.sql.runs import RunStore
+from sentinel.stores.sql.seen_requests import SeenRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class SqlStores:
     runs: RunStore
     ledger: Ledger
     outcomes: OutcomeStore
+    cards: CardStore
+    seen: SeenRequests
     audit: AuditLog
 
     @classmethod
@@ -44,6 +48,8 @@ class SqlStores:
             runs=RunStore(database),
             ledger=Ledger(database),
             outcomes=OutcomeStore(database),
+            cards=CardStore(database),
+            seen=SeenRequests(database),
             audit=AuditLog(database, AnchorFile(anchor) if anchor else None),
         )
 

@@ -173,3 +173,34 @@ audit = Table(
     Index(None, "at"),
 )
 """Append-only: triggers refuse UPDATE, DELETE and TRUNCATE."""
+
+cards = Table(
+    "cards",
+    metadata,
+    Column("destination", String, primary_key=True),
+    Column("incident_id", String, primary_key=True),
+    Column("wanted", Integer, nullable=False),
+    Column("wanted_at", Double, nullable=False),
+    Column("urgent", Integer, nullable=False, server_default="0"),
+    Column("shown", Integer, nullable=False, server_default="0"),
+    Column("told", Integer, nullable=False, server_default="0"),
+    Column("message", String, nullable=False, server_default=""),
+    Column("content", String, nullable=False, server_default=""),
+    Column("steps", Text, nullable=False, server_default="[]"),
+    Column("unsure_since", Double, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_at", Double, nullable=False, server_default="0"),
+    Column("lease_until", Double, nullable=False, server_default="0"),
+    Column("last_error", Text, nullable=False, server_default=""),
+    Index(None, "incident_id"),
+)
+"""One row per destination and incident: what people should see there and what they were shown. See `cards.py`."""
+
+seen_requests = Table(
+    "seen_requests",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("at", Double, nullable=False),
+    Index(None, "at"),
+)
+"""Signatures and bodies of signed requests from outside, each once; written by the API alone."""
