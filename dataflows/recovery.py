@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,7 +33,28 @@ def recovery_store(folder: Path, layout: Mapping[str, int | str]) -> Iterator[Re
                 f"another process runs the flow whose state is in {folder}; stop it, or give this one another group"
             ) from error
         _prepare(folder, dict(layout))
+        _forget_unfinished(folder / "snapshots" / "part-0.sqlite3")
         yield RecoveryConfig(folder / "snapshots", timedelta(0))  # type: ignore[no-untyped-call]
+
+
+def _forget_unfinished(database: Path) -> None:
+    """Delete the snapshots of epochs that the last run began and did not finish.
+
+    The engine (0.21.1) ignores them on the next start but leaves them in the store. A key that is quiet in the epoch of
+    the same number does not overwrite its leftover; the start after that would restore it, from a time line that never
+    was, and steps would disagree about their state. Seen once in ten kills (docs/decisions/recovery-store.md).
+    """
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            """
+            DELETE FROM snaps WHERE snap_epoch >= (
+                SELECT COALESCE(MIN(fronts.worker_frontier), exs.resume_epoch)
+                FROM exs LEFT JOIN fronts USING (ex_num)
+                WHERE ex_num = (SELECT MAX(ex_num) FROM exs)
+                HAVING COUNT(*) > 0
+            )
+            """
+        )
 
 
 def _prepare(folder: Path, layout: dict[str, int | str]) -> None:

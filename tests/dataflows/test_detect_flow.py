@@ -67,10 +67,10 @@ def test_kill_nine_loses_nothing_and_repeats_only_what_has_the_same_id(kafka_bro
     publish_all(reference)
     run_detect(reference, tmp_path / "reference", threading.Event(), stop_at_end=True)
     kafka = own_topics(kafka_broker.bootstrap)
-    producing = threading.Thread(target=produce_slowly, args=(kafka, 12.0))
+    producing = threading.Thread(target=produce_slowly, args=(kafka, 16.0))
     producing.start()
     killed_early = 0
-    for pause in (2.5, 1.7, 3.1, 2.2):
+    for pause in (4.0, 2.0, 3.7, 5.0):
         running = child(kafka, tmp_path / "state")
         time.sleep(pause)
         killed_early += running.poll() is None

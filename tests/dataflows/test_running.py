@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
+import pickle
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import bytewax.operators as op
 import pytest
@@ -31,6 +34,13 @@ def counting(items, out, fail_at=None):
     flow = Dataflow("counting")
     keyed = op.key_on("key", op.input("in", flow, TestingSource(items)), lambda _: "all")
     op.output("out", op.key_rm("rm", op.stateful_map("count", keyed, step)), TestingSink(out))
+    return flow
+
+
+def quiet():
+    """The same flow, with a source of another name that ends at once: no key is awake in its epoch."""
+    flow = Dataflow("counting")
+    op.output("silence", op.input("nothing", flow, TestingSource([])), TestingSink([]))
     return flow
 
 
@@ -62,6 +72,21 @@ def test_a_store_that_was_half_made_is_made_anew(tmp_path):
     (tmp_path / "layout.json").unlink()
     with recovery_store(tmp_path, LAYOUT):
         assert json.loads((tmp_path / "layout.json").read_text()) == LAYOUT
+
+
+def test_snapshots_of_an_epoch_that_was_not_finished_are_forgotten(tmp_path):
+    out: list[int] = []
+    items = [1, 2, TestingSource.EOF(), 3, TestingSource.EOF(), 4]
+    run_flow(counting(items, out), tmp_path, LAYOUT, FlowSettings())
+    with closing(sqlite3.connect(tmp_path / "snapshots" / "part-0.sqlite3")) as store, store:
+        (step, epoch), *_ = store.execute("SELECT step_id, snap_epoch FROM snaps WHERE state_key = 'all'").fetchall()
+        unfinished = epoch + 1  # as a kill leaves it behind, when the step had snapshotted and others had not
+        future = pickle.dumps(1000)
+        store.execute("INSERT INTO snaps (step_id, state_key, snap_epoch, ser_change) VALUES (?, 'all', ?, ?)",
+                      (step, unfinished, future))  # fmt: skip
+    run_flow(quiet(), tmp_path, LAYOUT, FlowSettings())
+    run_flow(counting(items, out), tmp_path, LAYOUT, FlowSettings())
+    assert out == [1, 3, 6]
 
 
 @pytest.mark.slow
