@@ -52,14 +52,13 @@ def explain(
     from operators.explanations import explain as recompute
 
     settings = settings_of(context)
+    moment = None if subject.startswith("inc-") else _moment(metric, when)
     with _archive(settings) as archive:
-        asked = (
-            _of_incident(settings, subject) if subject.startswith("inc-") else _asked(archive, subject, metric, when)
-        )
+        asked = _of_incident(settings, subject) if moment is None else _series(archive, subject, metric, moment)
         found = []
-        for series, moment in asked:
-            times, values = archive.read(series, moment - _HISTORY, moment + 86400.0)
-            found.append(recompute(settings.detection, series, times, values, moment))
+        for series, then in asked:
+            times, values = archive.read(series, then - _HISTORY, then + 86400.0)
+            found.append(recompute(settings.detection, series, times, values, then))
     if as_json:
         print_json(found)
         return
@@ -75,10 +74,7 @@ def _print(explanation: Explanation) -> None:
         say(f"  {sentence}")
 
 
-def _asked(archive: Archive, service: str, metric: str, when: str) -> list[tuple[Series, float]]:
-    if not metric or not when:
-        fail("name the metric and the time: sentinel explain SERVICE METRIC --at 2026-11-16T09:10:00Z", EXIT_USAGE)
-    moment = _time(when)
+def _series(archive: Archive, service: str, metric: str, moment: float) -> list[tuple[Series, float]]:
     series = archive.find(service, metric)
     if not series:
         fail(f"the archive has no series {metric!r} of service {service!r}", EXIT_FAILED)
@@ -95,11 +91,13 @@ def _of_incident(settings: Settings, incident_id: str) -> list[tuple[Series, flo
     return [(alert.series, alert.fired_at - alert.window_seconds / 2) for alert in incident.alerts]
 
 
-def _time(text: str) -> float:
+def _moment(metric: str, when: str) -> float:
+    if not metric or not when:
+        fail("name the metric and the time: sentinel explain SERVICE METRIC --at 2026-11-16T09:10:00Z", EXIT_USAGE)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(when)
     except ValueError:
-        fail(f"--at {text!r} is not an RFC 3339 time such as 2026-11-16T09:10:00Z", EXIT_USAGE)
+        fail(f"--at {when!r} is not an RFC 3339 time such as 2026-11-16T09:10:00Z", EXIT_USAGE)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
