@@ -47,7 +47,7 @@ _MANY = 60
 
 _WORDS = {
     "AwareDatetime": "time with zone", "time": "time of day", "str": "text", "int": "whole number", "float": "number",
-    "bool": "true or false", "NoneType": "null",
+    "bool": "true or false", "NoneType": "null", "SecretStr": "text, secret",
 }  # fmt: skip
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
