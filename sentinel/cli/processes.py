@@ -45,7 +45,7 @@ def up(context: typer.Context, group: Group = 0) -> None:
     from sentinel.cli import bootstrap, flows
     from sentinel.cli.supervision import Component
 
-    settings = _start(context)
+    settings = _start_on_broker(context)
     with (
         bootstrap.sql_of(settings) as stores,
         bootstrap.history_of(settings) as history,
@@ -71,7 +71,7 @@ def run(
     from sentinel.cli import bootstrap, flows
     from sentinel.cli.supervision import Component
 
-    settings = _start(context)
+    settings = _start_on_broker(context)
     match flow:
         case Flow.DETECT:
             _run(Component("detect", partial(flows.run_detect, settings, group)))
@@ -92,7 +92,7 @@ def worker(context: typer.Context) -> None:
     from sentinel.cli import bootstrap
     from sentinel.cli.supervision import Component
 
-    settings = _start(context)
+    settings = _start_on_broker(context)
     with bootstrap.sql_of(settings) as stores:
         _run(Component("worker", partial(bootstrap.run_worker, settings, stores)))
 
@@ -134,7 +134,7 @@ def fleet(context: typer.Context) -> None:
     from sentinel.cli.supervision import Component
     from sentinel.fleet.running import run_fleet
 
-    settings = _start(context)
+    settings = _start_on_broker(context)
 
     def run_it(stop: threading.Event) -> None:
         run_fleet(settings.fleet, settings.kafka, settings.services, stop)
@@ -148,6 +148,15 @@ def _start(context: typer.Context) -> Settings:
     settings = settings_of(context)
     Path(settings.state).mkdir(parents=True, exist_ok=True)
     configure_logs(settings)
+    return settings
+
+
+def _start_on_broker(context: typer.Context) -> Settings:
+    """Like `_start`, for what cannot begin without the broker: one clear error, instead of one from each component."""
+    from sentinel.kafka import check_broker
+
+    settings = _start(context)
+    check_broker(settings.kafka)
     return settings
 
 

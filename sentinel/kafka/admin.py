@@ -22,8 +22,10 @@ def ensure_topics(settings: KafkaSettings) -> None:
 
     `telemetry` has `telemetry_partitions`, every other topic one: `alerts` and `outcomes` because their reader groups
     in the order of arrival, the others because they are small. `incidents` is compacted: the last revision of each stays.
-    Returns when the broker shows all of them, so that a reader that comes right after finds its topic. Raises `TransientError` when the broker does not answer and `PermanentError` when it refuses.
+    Returns when the broker shows all of them, so that a reader that comes right after finds its topic. Raises
+    `TransientError` when the broker does not answer and `PermanentError` when it refuses.
     """
+    check_broker(settings)
     topics = Topics(settings.topic_prefix)
     small = [topics.rejected, topics.alerts, topics.decisions, topics.outcomes, topics.commands]
     wanted = [
@@ -38,6 +40,8 @@ def ensure_topics(settings: KafkaSettings) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise from_exception(error, f"creating topic {name!r} at {settings.bootstrap}") from error
+        except TimeoutError as error:
+            raise TransientError(f"creating topic {name!r} at {settings.bootstrap}: no answer in time") from error
     _wait_until_shown(admin, {each.topic for each in wanted}, settings)
 
 
@@ -46,7 +50,8 @@ def check_broker(settings: KafkaSettings, timeout: float = TIMEOUT) -> None:
     try:
         _admin(settings).list_topics(timeout=timeout)
     except KafkaException as error:
-        raise from_exception(error, f"asking the Kafka broker at {settings.bootstrap}") from error
+        doing = f"asking the Kafka broker at {settings.bootstrap} (is it running, and is kafka.bootstrap right?)"
+        raise from_exception(error, doing) from error
 
 
 def partition_count(settings: KafkaSettings, topic: str) -> int:

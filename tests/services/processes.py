@@ -66,6 +66,10 @@ class Process:
         """Whether it was started and has not ended."""
         return self._child is not None and self._child.poll() is None
 
+    def exit_code(self) -> int | None:
+        """How it ended (negative: by that signal); None while it runs or before it was started."""
+        return None if self._child is None else self._child.poll()
+
     def start(self, ready: Callable[[], bool], *, seconds: float = 60.0) -> None:
         """Start it and wait until `ready` says yes; an early end or no answer in time raises with the log's tail."""
         assert not self.running(), f"{self.command[0]} runs already"
