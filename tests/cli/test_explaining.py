@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,13 +50,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("explain")
     keys = [{"name": "me", "role": "viewer", "sha256": hashlib.sha256(KEY.encode()).hexdigest()}]
     config = configuration(folder, api={"port": free_port(), "keys": keys}, stores={"embedder": "hashed"})
-    fill = Process(
-        [sys.executable, "-c", FILL, config, str(START.timestamp()), str(datetime.fromisoformat(FAULT).timestamp())],
-        folder / "fill.log",
-        env={"PYTHONPATH": str(ROOT)},
-    )
-    fill.start(lambda: fill.exit_code() is not None or not fill.running())
-    assert fill.stop() == 0, fill.log_tail()
+    moments = [str(START.timestamp()), str(datetime.fromisoformat(FAULT).timestamp())]
+    subprocess.run([sys.executable, "-c", FILL, config, *moments], cwd=ROOT, check=True)
     return config
 
 
