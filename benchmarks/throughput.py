@@ -99,14 +99,14 @@ def main() -> None:
         Case(arguments.events // 3, 5, 15.0),
         Case(arguments.events // 6, 1, 15.0),
     ]
-    with _broker(arguments) as (name, bootstrap):
+    with broker(arguments) as (name, bootstrap):
         measure(bootstrap, Case(50_000, 100, 15.0))  # compiles the kernels or loads them from their cache
         rows = [measure(bootstrap, case) for case in cases]
     _show(name, rows)
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     report = {
         "broker": name,
-        "machine": _machine(),
+        "machine": machine(),
         "series": SERVICES * len(METRICS),
         "rows": [asdict(r) for r in rows],
     }
@@ -196,7 +196,7 @@ def _stage_seconds() -> dict[str, float]:
 
 
 @contextmanager
-def _broker(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
+def broker(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """The broker to measure on: a given one, Apache Kafka where it can run, else the embedded one."""
     if arguments.bootstrap:
         check_broker(KafkaSettings(bootstrap=arguments.bootstrap))
@@ -215,7 +215,8 @@ def _broker(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
             yield "Tansu (embedded)", embedded.bootstrap
 
 
-def _machine() -> dict[str, object]:
+def machine() -> dict[str, object]:
+    """What it was measured on."""
     model = next(
         (
             line.split(":", 1)[1].strip()
