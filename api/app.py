@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api import approvals, audit, history, incidents, operations
+from api import approvals, audit, history, incidents, operations, safety
 from api.context import RequestContext
 from api.parts import ApiParts, ApiState
 from api.problems import MEDIA_TYPE, add_problem_handlers
@@ -43,7 +43,7 @@ def create_app(settings: ApiSettings, parts: ApiParts) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.sentinel = ApiState.of(settings, parts)
-    for room in (incidents, approvals, audit, history, operations):
+    for room in (incidents, approvals, audit, history, safety, operations):
         app.include_router(room.router)
     add_problem_handlers(app)
     app.add_middleware(RequestContext)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
 from api.parts import State, Viewer
 from api.problems import ProblemError
 from sentinel import metrics
+from sentinel.errors import TransientError
 from sentinel.health import HealthReport, HealthState
 
 router = APIRouter(tags=["operations"])
@@ -46,7 +49,9 @@ def health_detailed(state: State, _caller: Viewer, response: Response) -> Health
 
 
 @router.get("/metrics", operation_id="metrics", response_class=PlainTextResponse)
-def prometheus() -> Response:
+def prometheus(state: State) -> Response:
     """All metrics in Prometheus' text format."""
+    with contextlib.suppress(TransientError):  # readiness says that the database is away; metrics must still come
+        state.parts.stores.kill_switch.read()
     body, content_type = metrics.render()
     return Response(body, media_type=content_type)

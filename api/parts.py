@@ -53,12 +53,21 @@ class ApiState:
     def of(cls, settings: ApiSettings, parts: ApiParts) -> ApiState:
         """Build it from settings and parts; connects to nothing."""
         anchor = Probe("audit_anchor", parts.stores.audit.check_anchor, required=False)
+        switch = Probe("kill_switch", lambda: _check_kill_switch(parts.stores), required=False)
         return cls(
             parts,
             KeyRing(settings.keys),
-            HealthChecker((*parts.probes, anchor), settings.probe_timeout),
+            HealthChecker((*parts.probes, anchor, switch), settings.probe_timeout),
             FailureBudget(settings.failed_logins_per_minute),
         )
+
+
+def _check_kill_switch(stores: SqlStores) -> str:
+    """Health shows a process whose actions are all stopped as degraded."""
+    switch = stores.kill_switch.read()
+    if switch.on:
+        raise TransientError(switch.text)
+    return switch.text
 
 
 def _state(request: Request) -> ApiState:
@@ -108,8 +117,8 @@ def _decider(request: Request, state: State, credentials: _Credentials) -> Calle
         known = state.keys.identify(credentials.credentials) if credentials else None
         state.parts.stores.audit.append(
             actor=known.name if known else "unknown",
-            action="approval.login_failed",
-            target=str(request.path_params.get("request_id", "")),
+            action="approval.login_failed" if "request_id" in request.path_params else "safety.login_failed",
+            target=str(request.path_params.get("request_id", request.url.path)),
             reason=error.detail,
             at=now,
             details={

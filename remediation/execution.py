@@ -12,6 +12,7 @@ from remediation.catalogue import describe
 from remediation.evidence import first_suspect
 from remediation.executors.protocol import Applied, Executor, TargetState
 from remediation.journal import About, Entry
+from remediation.live import killed, read_conditions
 from remediation.parts import Parts
 from remediation.policy import decide_plan
 from sentinel.approvals import ApprovalStatus, Choice, Role
@@ -123,7 +124,7 @@ def refusal(parts: Parts, order: Order) -> tuple[Stop, str] | None:
         return Stop.RECOVERED, "the incident is over"
     if first_suspect(incident) != order.suspect:
         return Stop.RECOVERED, f"the incident blames {first_suspect(incident)} now, not {order.suspect}"
-    verdict = decide_plan(order.plan, parts.settings.policy, parts.services)
+    verdict = decide_plan(order.plan, parts.settings.policy, parts.services, read_conditions(parts))
     if verdict.answer is PolicyAnswer.DENY:
         return Stop.DENIED, "; ".join(verdict.reasons)
     if approval_digest(order.plan, order.previews, verdict.policy_version) != order.digest:
@@ -239,6 +240,9 @@ class _Step:
 
     def _apply(self, entry: LedgerEntry) -> LedgerEntry:
         version = str(entry.pre_state[VERSION_FIELD])
+        if reason := killed(self.parts, self.action.target, version):
+            self.parts.stores.ledger.failed(entry.key, error=reason, now=self.parts.now())
+            raise _StoppedError(Stop.DENIED, reason)
         try:
             applied = self.executor.apply(self.action, version, entry.key)
         except PermanentError as error:

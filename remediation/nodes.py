@@ -15,6 +15,7 @@ from remediation.asking import make_request, stored_request
 from remediation.catalogue import assemble, refuse_repetition
 from remediation.evidence import Analysis, FailedAttempt
 from remediation.execution import Executed, Stop, execute, lines
+from remediation.live import read_conditions
 from remediation.narration import Narrator
 from remediation.parts import Parts
 from remediation.policy import decide_plan
@@ -94,7 +95,7 @@ class Nodes:
             previews = tuple(parts.executor(action.target).dry_run(action) for action in plan.actions)
         except PermanentError as error:
             return not_executed(f"the dry run was refused: {error}", again=True)
-        verdict = decide_plan(plan, settings, parts.services)
+        verdict = decide_plan(plan, settings, parts.services, read_conditions(parts))
         digest = approval_digest(plan, previews, verdict.policy_version)
         text = f"{verdict.answer}: {'; '.join(verdict.reasons)}"
         self._story.tell(state, "policy", text, key=f"{digest}:{state['question']}", digest=digest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from remediation.executors.dry_run import DryRunExecutor
 from remediation.executors.protocol import Executor
 from remediation.journal import Journal
 from remediation.notifiers.protocol import Notifier
@@ -30,9 +31,12 @@ class Parts:
     now: Callable[[], float]
 
     def executor(self, target: Target) -> Executor:
-        """The executor of a target; raises `PermanentError` when there is none for its backend."""
+        """The executor of a target, one that only looks when policy says dry run.
+
+        Raises `PermanentError` when there is none for its backend.
+        """
         found = self.executors.get(target.backend)
         if found is None:
             known = ", ".join(sorted(self.executors)) or "none"
             raise PermanentError(f"no executor for the backend {target.backend!r} of {target.name}; there are: {known}")
-        return found
+        return DryRunExecutor(found) if self.settings.policy.dry_run else found

@@ -12,13 +12,22 @@ from sentinel.canonical import digest
 from sentinel.catalogue import ServiceCatalogue
 from sentinel.errors import RefusedError
 from sentinel.plans import Action, Plan, PolicyAnswer, PolicyVerdict
+from sentinel.safety import KillSwitch
 
 _STRICTNESS = {PolicyAnswer.ALLOW: 0, PolicyAnswer.ASK: 1, PolicyAnswer.DENY: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """How things stand at `now` (wall seconds), whatever the action: read anew for each decision."""
+
+    now: float
+    kill_switch: KillSwitch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyContext:
-    """What policy knows beside the action, from configuration and topology and never from a planner.
+    """What policy knows beside the action, from configuration, topology and the live state, never from a planner.
 
     `affected`: services that may notice the action, the target included; empty when the target is unknown.
     `tier`: the target's tier, 0 earns the money; None when the target is unknown.
@@ -27,15 +36,19 @@ class PolicyContext:
     settings: PolicySettings
     affected: frozenset[str]
     tier: int | None
+    conditions: Conditions
 
 
-def context_of(action: Action, settings: PolicySettings, services: ServiceCatalogue) -> PolicyContext:
+def context_of(
+    action: Action, settings: PolicySettings, services: ServiceCatalogue, conditions: Conditions
+) -> PolicyContext:
     """The context of one action; the blast radius comes from the call graph."""
     entry = services.services.get(action.target.name)
     return PolicyContext(
         settings=settings,
         affected=blast_radius(action, services),
         tier=entry.tier if entry else None,
+        conditions=conditions,
     )
 
 
@@ -76,9 +89,11 @@ def decide(action: Action, context: PolicyContext) -> PolicyVerdict:
     return PolicyVerdict(answer=answer, reasons=tuple(asked or allows), policy_version=version)
 
 
-def decide_plan(plan: Plan, settings: PolicySettings, services: ServiceCatalogue) -> PolicyVerdict:
-    """Policy's verdict on a whole plan, from the settings and the topology as they are now."""
-    verdicts = [decide(action, context_of(action, settings, services)) for action in plan.actions]
+def decide_plan(
+    plan: Plan, settings: PolicySettings, services: ServiceCatalogue, conditions: Conditions
+) -> PolicyVerdict:
+    """Policy's verdict on a whole plan, from settings, topology and conditions as they are now."""
+    verdicts = [decide(action, context_of(action, settings, services, conditions)) for action in plan.actions]
     return strictest(verdicts, policy_version(settings))
 
 
@@ -94,6 +109,8 @@ def strictest(verdicts: Sequence[PolicyVerdict], version: str) -> PolicyVerdict:
 def _denials(action: Action, context: PolicyContext) -> list[str]:
     settings, target = context.settings, action.target
     reasons = []
+    if context.conditions.kill_switch.on:
+        reasons.append(f"kill switch: {context.conditions.kill_switch.text}")
     if settings.mode in (Mode.OBSERVE, Mode.SUGGEST):
         reasons.append(f"mode: {settings.mode} runs nothing")
     if not allowed(action, settings.allow):

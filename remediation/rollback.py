@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from remediation.catalogue import describe
 from remediation.execution import VERSION_FIELD, applied_of
 from remediation.journal import About, Entry
+from remediation.live import killed
 from remediation.parts import Parts
 from sentinel.canonical import plain, short_id
 from sentinel.errors import PermanentError
@@ -27,7 +28,7 @@ def undo(parts: Parts, about: About, keys: tuple[str, ...]) -> Undone:
     """Undo the applied ledger entries `keys` in reverse order; what has no inverse is said and left.
 
     An undo is covered by the approval of the action that it undoes. It stops at the first target that somebody else
-    has changed since: earlier states must not be forced over it. Raises `TransientError`: call it again.
+    has changed since: earlier states must not be forced over it; and while the kill switch is on. Raises `TransientError`: call it again.
     """
     entries = [_applied(parts, key) for key in keys]
     versions = {entry.action.target.key: applied_of(entry).after.resource_version for entry in entries}
@@ -74,6 +75,8 @@ def _undo_one(parts: Parts, about: About, entry: LedgerEntry, inverse: Action, v
     )
     if started.status is not LedgerStatus.STARTED:
         return started
+    if reason := killed(parts, inverse.target, version):
+        return ledger.failed(started.key, error=reason, now=parts.now())
     try:
         applied = parts.executor(inverse.target).apply(inverse, version, started.key)
     except PermanentError as error:

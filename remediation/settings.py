@@ -61,6 +61,10 @@ class PolicySettings(Section):
     """The allow-list. Default empty: nothing runs, approved or not."""
     automatic: tuple[AutomaticRule, ...] = ()
     """What mode `auto` may do without a person. Default nothing."""
+    dry_run: bool = False
+    """Whether every executor only writes down what it would do, whatever `executor.kind` says. Default no."""
+    kill_switch_file: str = ""
+    """While this file exists the kill switch is on; relative to `state_dir`. Default none: the switch is in SQL alone."""
     max_affected: int = Field(default=50, ge=1)
     """Most services in the blast radius of any action; above it even an approved action is denied. Default 50."""
 

@@ -19,6 +19,7 @@ from sentinel.errors import PermanentError, TransientError
 from sentinel.health import HealthReport
 from sentinel.incidents import Change, Incident
 from sentinel.paging import Page
+from sentinel.safety import KillSwitch
 
 T = TypeVar("T")
 Params = Mapping[str, str | int | float | list[str] | None]
@@ -133,6 +134,14 @@ class ApiClient:
     def health(self) -> HealthReport:
         """Every part of the process with its state; also comes back when the process is down (HTTP 503)."""
         return self._read(self._send("GET", "/health/detailed"), HealthReport, also=503)
+
+    def kill_switch(self) -> KillSwitch:
+        """How the kill switch stands."""
+        return self._get("/api/v1/kill-switch", KillSwitch)
+
+    def turn_kill_switch(self, *, on: bool, reason: str) -> KillSwitch:
+        """Turn the kill switch; returns how it stands then."""
+        return self._read(self._send("POST", "/api/v1/kill-switch", json={"on": on, "reason": reason}), KillSwitch)
 
     def _decide(self, request_id: str, choice: Choice, digest: str, reason: str) -> ApprovalDecision:
         body = {"choice": choice.value, "digest": digest, "reason": reason}

@@ -144,6 +144,9 @@ RUN_ERRORS = Counter(
 ACTIONS_APPLIED = Counter(
     "sentinel_actions_applied_total", "Actions that an executor applied, undos included.", ["type"], registry=REGISTRY
 )
+KILL_SWITCH = Gauge(
+    "sentinel_kill_switch", "1 while the kill switch is on, as this process last read it.", registry=REGISTRY
+)
 OUTCOMES_RECORDED = Counter(
     "sentinel_outcomes_total", "Attempts that ended, by their result.", ["result"], registry=REGISTRY
 )

@@ -9,7 +9,7 @@ import typer
 
 import sentinel
 from sentinel import logs
-from sentinel.cli import approvals, audit, configuration, data, explain, incidents, keys, processes
+from sentinel.cli import approvals, audit, configuration, data, explain, incidents, keys, processes, safety
 from sentinel.cli.demo import command as demo
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ app.add_typer(incidents.app, name="incidents")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
+app.add_typer(safety.kill_switch_app, name="kill-switch")
 
 
 def main() -> None:

@@ -67,9 +67,14 @@ def memory_of(settings: Settings) -> Iterator[IncidentMemory]:
 def sql_of(settings: Settings) -> Iterator[SqlStores]:
     """The SQL stores, brought to the newest schema."""
     database = Database(database_url(settings.state, settings.stores.database))
-    with closing(SqlStores.over(database, anchor_of(settings))) as stores:
+    with closing(SqlStores.over(database, anchor_of(settings), _kill_switch_file(settings))) as stores:
         migrate(database)
         yield stores
+
+
+def _kill_switch_file(settings: Settings) -> Path | None:
+    named = settings.remediation.policy.kill_switch_file
+    return resolve(settings.state, named) if named else None
 
 
 def anchor_of(settings: Settings) -> Path:

@@ -99,7 +99,7 @@ def _policy(settings: Settings) -> list[tuple[str, object]]:
     allowed = [f"{', '.join(r.actions)} on {r.backend} {r.namespace}/{r.name}" for r in policy.allow]
     automatic = [f"{r.action} (risk up to {r.max_risk}, {r.max_downtime:g} s)" for r in policy.automatic]
     return [
-        ("mode", policy.mode),
+        ("mode", f"{policy.mode}{' (dry run)' if policy.dry_run else ''}"),
         ("allowed", "\n".join(allowed) or "nothing: every action is denied"),
         ("by itself", "\n".join(automatic) or "nothing"),
         ("executor", settings.remediation.executor.kind),

@@ -14,14 +14,14 @@ from tests.cli.running import ROOT, sentinel
 COMMANDS = commands()
 TABLES = [
     ("incidents", "list"), ("incidents", "show"), ("approvals", "list"), ("approvals", "show"), ("audit", "list"),
-    ("audit", "verify"), ("check",), ("explain",), ("replay",),
+    ("audit", "verify"), ("check",), ("explain",), ("replay",), ("kill-switch", "show"),
 ]  # fmt: skip
 
 
 def test_the_commands_are_those_of_the_documentation() -> None:
     assert {words[0] for words in COMMANDS} == {
         "demo", "up", "run", "worker", "api", "broker", "fleet", "produce", "replay", "check", "schema", "explain",
-        "incidents", "approvals", "audit", "keys",
+        "incidents", "approvals", "audit", "keys", "kill-switch",
     }  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from remediation.catalogue import Proposal, Step, assemble
 from remediation.evidence import candidate_targets
 from remediation.execution import Order, Stop, action_key, execute
 from remediation.journal import About
-from remediation.policy import decide_plan
+from remediation.live import read_conditions
+from remediation.policy import decide_plan, policy_version
 from remediation.rollback import undo
 from sentinel.approvals import ApprovalRequest, Choice, Role
 from sentinel.incidents import IncidentStatus
@@ -26,7 +27,7 @@ def prepare(world, *steps, approve=Choice.APPROVE, attempt=1):
     proposal = Proposal(planner="t", runbook="b", summary="s", steps=steps, cites=("ev-1",))
     plan = assemble(proposal, one.id, attempt, candidate_targets(one, CATALOGUE))
     previews = tuple(world.executor.dry_run(action) for action in plan.actions)
-    verdict = decide_plan(plan, world.settings.policy, CATALOGUE)
+    verdict = decide_plan(plan, world.settings.policy, CATALOGUE, read_conditions(world.parts))
     digest = approval_digest(plan, previews, verdict.policy_version)
     now = world.clock()
     request = ApprovalRequest(
@@ -82,7 +83,7 @@ def _with_params(order, *, resign=False, **params):
     plan = replace(order.plan, actions=(replace(order.plan.actions[0], params=params),))
     if not resign:
         return replace(order, plan=plan)
-    version = decide_plan(plan, settings().policy, CATALOGUE).policy_version
+    version = policy_version(settings().policy)
     return replace(order, plan=plan, digest=approval_digest(plan, order.previews, version))
 
 

@@ -1,16 +1,22 @@
 """Policy is pure: the same action and context give the same answer, with every reason."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from remediation.catalogue import Step, make_action
-from remediation.policy import blast_radius, context_of, decide, decide_plan, policy_version, strictest
+from remediation.policy import Conditions, blast_radius, context_of, decide, decide_plan, policy_version, strictest
 from remediation.settings import PolicySettings
 from sentinel.plans import Action, Plan, PolicyAnswer, Risk, Target
+from sentinel.safety import KillSwitch
 from tests.remediation.world import CATALOGUE
 
 ALL = [{"actions": ["restart", "rollback", "scale"], "name": "*"}]
+
+
+CALM = Conditions(now=1_000_000.0, kill_switch=KillSwitch(on=False))
 
 
 def action(kind="restart", name="cart", backend="fleet", **params):
@@ -20,12 +26,12 @@ def action(kind="restart", name="cart", backend="fleet", **params):
 
 def ask(deed, **policy):
     settings = PolicySettings.model_validate({"mode": "auto", "allow": ALL, **policy})
-    return decide(deed, context_of(deed, settings, CATALOGUE))
+    return decide(deed, context_of(deed, settings, CATALOGUE, CALM))
 
 
 def test_everything_starts_closed():
     deed = action()
-    verdict = decide(deed, context_of(deed, PolicySettings(), CATALOGUE))
+    verdict = decide(deed, context_of(deed, PolicySettings(), CATALOGUE, CALM))
     assert verdict.answer is PolicyAnswer.DENY
     assert [reason.split(":")[0] for reason in verdict.reasons] == ["mode", "allow-list"]
 
@@ -94,11 +100,19 @@ def test_a_planner_cannot_talk_the_risk_down():
     assert "are not the catalogue's" in verdict.reasons[0]
 
 
+def test_the_kill_switch_denies_whatever_else_holds():
+    switch = KillSwitch(on=True, actor="ann", reason="storm")
+    settings = PolicySettings.model_validate({"mode": "auto", "allow": ALL, "automatic": [{"action": "restart"}]})
+    verdict = decide(action(), context_of(action(), settings, CATALOGUE, replace(CALM, kill_switch=switch)))
+    assert verdict.answer is PolicyAnswer.DENY
+    assert verdict.reasons == ("kill switch: on, by ann: storm",)
+
+
 def test_the_strictest_action_decides_for_the_plan():
     settings = PolicySettings.model_validate({"mode": "auto", "allow": ALL, "automatic": [{"action": "restart"}]})
     both = (action(), action("rollback"))
     plan = Plan(id="p", incident_id="i", attempt=1, planner="t", runbook="", summary="", actions=both, evidence=())
-    assert decide_plan(plan, settings, CATALOGUE).answer is PolicyAnswer.ASK
+    assert decide_plan(plan, settings, CATALOGUE, CALM).answer is PolicyAnswer.ASK
     assert strictest([], "v").answer is PolicyAnswer.DENY
 
 
@@ -132,7 +146,7 @@ policies = st.builds(
 
 @given(actions_, policies)
 def test_nothing_outside_the_allow_list_and_nothing_unlisted_runs_by_itself(deed, settings):
-    verdict = decide(deed, context_of(deed, settings, CATALOGUE))
+    verdict = decide(deed, context_of(deed, settings, CATALOGUE, CALM))
     listed = any(
         deed.type in rule.actions and deed.target.backend == rule.backend and _matches(rule.name, deed.target.name)
         for rule in settings.allow
@@ -145,7 +159,7 @@ def test_nothing_outside_the_allow_list_and_nothing_unlisted_runs_by_itself(deed
     if verdict.answer is PolicyAnswer.ALLOW:
         assert settings.mode == "auto"
         assert deed.type in [rule.action for rule in settings.automatic]
-    assert decide(deed, context_of(deed, settings, CATALOGUE)) == verdict
+    assert decide(deed, context_of(deed, settings, CATALOGUE, CALM)) == verdict
 
 
 def _matches(pattern, name):

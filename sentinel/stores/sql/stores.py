@@ -12,6 +12,7 @@ from sentinel.stores.sql.audit import AuditLog
 from sentinel.stores.sql.cards import CardStore
 from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.incidents import IncidentStore
+from sentinel.stores.sql.kill_switch import KillSwitchStore
 from sentinel.stores.sql.ledger import Ledger
 from sentinel.stores.sql.outcomes import OutcomeStore
 from sentinel.stores.sql.projection import Projection
@@ -34,11 +35,16 @@ class SqlStores:
     cards: CardStore
     seen: SeenRequests
     audit: AuditLog
+    kill_switch: KillSwitchStore
 
     @classmethod
-    def over(cls, database: Database, anchor: Path | None = None) -> SqlStores:
-        """Build the stores; connects to nothing. `anchor` is the file for the heads of the audit chain."""
+    def over(cls, database: Database, anchor: Path | None = None, kill_switch_file: Path | None = None) -> SqlStores:
+        """Build the stores; connects to nothing. `anchor` is the file for the heads of the audit chain.
+
+        While `kill_switch_file` exists the kill switch is on.
+        """
         incidents, alerts = IncidentStore(database), AlertStore(database)
+        audit = AuditLog(database, AnchorFile(anchor) if anchor else None)
         return cls(
             database=database,
             incidents=incidents,
@@ -50,7 +56,8 @@ class SqlStores:
             outcomes=OutcomeStore(database),
             cards=CardStore(database),
             seen=SeenRequests(database),
-            audit=AuditLog(database, AnchorFile(anchor) if anchor else None),
+            audit=audit,
+            kill_switch=KillSwitchStore(database, audit, kill_switch_file),
         )
 
     def close(self) -> None:

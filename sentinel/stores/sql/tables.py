@@ -153,6 +153,17 @@ outcomes = Table(
     Index(None, "published"),
 )
 
+kill_switch = Table(
+    "kill_switch",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("on", Integer, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", Double, nullable=False),
+)
+"""One row, `all`; without it the switch is off."""
+
 audit = Table(
     "audit",
     metadata,

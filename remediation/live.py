@@ -1,0 +1,24 @@
+"""The live state that policy decides on: read from the stores anew, right before it counts."""
+
+from __future__ import annotations
+
+from remediation.parts import Parts
+from remediation.policy import Conditions
+from sentinel.plans import Target
+
+
+def read_conditions(parts: Parts) -> Conditions:
+    """The conditions now. Raises `TransientError` while the database is away: then nothing can be decided."""
+    return Conditions(now=parts.now(), kill_switch=parts.stores.kill_switch.read())
+
+
+def killed(parts: Parts, target: Target, version: str) -> str:
+    """Why an action on a target that was last seen at `version` must not begin: the kill switch; empty when it may.
+
+    Asked right before the call that acts. A target that has moved on may have got the call before a crash: then asking
+    again under the same key and version can only bring the first answer back, or a refusal.
+    """
+    switch = parts.stores.kill_switch.read()
+    if not switch.on or parts.executor(target).observe(target).resource_version != version:
+        return ""
+    return f"kill switch: {switch.text}"
