@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -30,7 +29,7 @@ def event(service: str, ts: float = 1_700_000_000.0, **changes: Any) -> dict[str
 
 
 @pytest.fixture
-def config(tansu_broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Path]:
+def config(tansu_broker: EmbeddedBroker, tmp_path: Path) -> Path:
     """A configuration with topics of its own."""
     prefix = f"cli-{next(NUMBERS)}."
     return configuration(tmp_path, kafka={"bootstrap": tansu_broker.bootstrap, "topic_prefix": prefix})

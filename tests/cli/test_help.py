@@ -18,8 +18,8 @@ TABLES = [
 ]  # fmt: skip
 
 
-def test_the_commands_are_those_of_the_documentation() -> None:
-    assert {words[0] for words in COMMANDS} == {
+def test_no_command_is_missing() -> None:
+    assert {words[0] for words in COMMANDS} >= {
         "demo", "up", "run", "worker", "api", "broker", "fleet", "produce", "replay", "check", "schema", "explain",
         "incidents", "approvals", "audit", "keys", "kill-switch",
     }  # fmt: skip
