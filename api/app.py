@@ -11,6 +11,7 @@ from api.context import RequestContext
 from api.parts import ApiParts, ApiState
 from api.problems import MEDIA_TYPE, add_problem_handlers
 from api.settings import ApiSettings
+from api.slack import slack_router
 from sentinel import __version__
 from sentinel.api_types import ProblemDetails
 
@@ -45,6 +46,8 @@ def create_app(settings: ApiSettings, parts: ApiParts) -> FastAPI:
     app.state.sentinel = ApiState.of(settings, parts)
     for room in (incidents, approvals, audit, history, safety, operations):
         app.include_router(room.router)
+    if parts.slack.on:
+        app.include_router(slack_router(parts.slack, parts, app.state.sentinel.failures))
     add_problem_handlers(app)
     app.add_middleware(RequestContext)
     return app

@@ -8,10 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.keys import Caller
+from api.deciding import Exchange, take_answer
 from api.parts import ApiParts, Cursor, Decider, IdempotencyKey, Limit, ObjectId, State, Viewer, Word
 from api.problems import ProblemError, problem_of
-from sentinel import metrics
 from sentinel.api_types import ApprovalView
 from sentinel.approvals import ApprovalDecision, ApprovalRequest, ApprovalStatus, Choice
 from sentinel.errors import RefusedError
@@ -79,55 +78,9 @@ def decide_approval(
         idempotency_key=idempotency_key,
     )
     try:
-        decision, fresh = _decide(state.parts, answer, http)
+        return take_answer(state.parts, answer, Exchange(http.state.request_id, http.state.trace_id))
     except RefusedError as error:
-        metrics.APPROVAL_DECISIONS.labels(error.rule).inc()
-        _audit_refusal(state.parts, caller, answer, error, http)
         raise problem_of(error) from error
-    metrics.APPROVAL_DECISIONS.labels(answer.choice.value if fresh else "repeated").inc()
-    return decision
-
-
-def _decide(parts: ApiParts, answer: Answer, http: Request) -> tuple[ApprovalDecision, bool]:
-    """The decision and its audit record, in one transaction."""
-    with parts.stores.database.write():
-        decision, fresh = parts.stores.approvals.decide(answer, now=parts.now())
-        request = parts.stores.approvals.get(answer.request_id)
-        if fresh and request is not None:
-            parts.stores.audit.append(
-                actor=answer.actor,
-                action=f"approval.{answer.choice.value}",
-                target=request.id,
-                reason=answer.reason,
-                digest=answer.digest,
-                at=decision.decided_at,
-                trace_id=request.trace_id or http.state.trace_id,
-                details={
-                    "role": answer.role.value,
-                    "incident_id": request.incident_id,
-                    "run_id": request.run_id,
-                    "request_id": http.state.request_id,
-                },
-            )
-        return decision, fresh
-
-
-def _audit_refusal(parts: ApiParts, caller: Caller, answer: Answer, error: RefusedError, http: Request) -> None:
-    parts.stores.audit.append(
-        actor=caller.name,
-        action="approval.refused",
-        target=answer.request_id,
-        reason=str(error),
-        digest=answer.digest,
-        at=parts.now(),
-        trace_id=http.state.trace_id,
-        details={
-            "rule": error.rule,
-            "choice": answer.choice.value,
-            "role": answer.role.value,
-            "request_id": http.state.request_id,
-        },
-    )
 
 
 def _as_of(parts: ApiParts, request: ApprovalRequest) -> ApprovalRequest:

@@ -18,8 +18,9 @@ from sentinel.traces import read_traceparent, trace_hex, write_traceparent
 
 MAX_BODY = 65_536
 """Bytes of a request's body; the largest legal one, a decision with its reason, is below 10 kB."""
+LARGER = {"/slack/events": 1_048_576}
+"""Routes with another limit: Slack sends the whole card along with each click, and encodes it twice."""
 
-_TOO_LARGE = f"the body is larger than {MAX_BODY} bytes"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -60,14 +61,14 @@ class _Exchange:
         self._scope, self._receive, self._send = scope, receive, send
         self._started = perf_counter()
         self._status = 0
-        self._left = MAX_BODY
+        self._limit = self._left = LARGER.get(scope["path"], MAX_BODY)
         self._declared = headers.get("content-length", "0")
 
     async def run(self, app: ASGIApp) -> None:
         request = Request(self._scope)
         try:
-            if self._declared.isdigit() and int(self._declared) > MAX_BODY:
-                await self._answer(request, 413, _TOO_LARGE, "too_large")
+            if self._declared.isdigit() and int(self._declared) > self._limit:
+                await self._answer(request, 413, self._too_large(), "too_large")
             else:
                 await app(self._scope, self._receive_limited, self._send_marked)
         except Exception:
@@ -84,6 +85,9 @@ class _Exchange:
         metrics.HTTP_SECONDS.labels(route).observe(seconds)
         log.info("request", method=method, path=self._scope["path"], status=self._status, seconds=round(seconds, 6))
 
+    def _too_large(self) -> str:
+        return f"the body is larger than {self._limit} bytes"
+
     async def _answer(self, request: Request, status: int, detail: str, rule: str) -> None:
         response = problem_response(request, status, detail, rule=rule)
         await response(self._scope, self._receive, self._send_marked)
@@ -92,7 +96,7 @@ class _Exchange:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            raise HTTPException(413, _TOO_LARGE)
+            raise HTTPException(413, self._too_large())
         return message
 
     async def _send_marked(self, message: Message) -> None:

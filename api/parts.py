@@ -17,6 +17,7 @@ from sentinel import metrics
 from sentinel.approvals import Role
 from sentinel.errors import TransientError
 from sentinel.health import HealthChecker, Probe
+from sentinel.slack_settings import SlackSettings
 from sentinel.stores.history.protocol import SeriesHistory
 from sentinel.stores.sql.stores import SqlStores
 
@@ -26,12 +27,16 @@ _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
 @dataclass(frozen=True)
 class ApiParts:
-    """The stores, the probes and the wall clock (`now`, epoch seconds). Without a `history` its routes answer 503."""
+    """The stores, the probes and the wall clock (`now`, epoch seconds). Without a `history` its routes answer 503.
+
+    `slack`: who may answer on cards; as shipped it is off and there is no route for it.
+    """
 
     stores: SqlStores
     now: Callable[[], float]
     history: SeriesHistory | None = None
     probes: tuple[Probe, ...] = ()
+    slack: SlackSettings = field(default_factory=SlackSettings)
 
     def require_history(self) -> SeriesHistory:
         """The history, or `TransientError` where this process has none."""

@@ -150,6 +150,47 @@ KILL_SWITCH = Gauge(
 OUTCOMES_RECORDED = Counter(
     "sentinel_outcomes_total", "Attempts that ended, by their result.", ["result"], registry=REGISTRY
 )
+NOTIFICATIONS = Counter(
+    "sentinel_notifications_total",
+    "Tries to bring a card or its thread up to date, by destination and result (shown, told, rate_limited, unsure, "
+    "refused).",
+    ["destination", "result"],
+    registry=REGISTRY,
+)
+
+# Names and labels follow OpenTelemetry's conventions for generative AI (`gen_ai.client.*`), in Prometheus' spelling.
+_GEN_AI = ["gen_ai_provider_name", "gen_ai_request_model", "step"]
+GEN_AI_TOKENS = Counter(
+    "sentinel_gen_ai_client_token_usage_total",
+    "Tokens sent (`input`) to and answered (`output`) by language models; the worst case where a provider did not tell.",
+    [*_GEN_AI, "gen_ai_token_type"],
+    registry=REGISTRY,
+)
+GEN_AI_COST = Counter(
+    "sentinel_gen_ai_client_cost_dollars_total",
+    "US dollars for language models, from the configured prices.",
+    _GEN_AI,
+    registry=REGISTRY,
+)
+GEN_AI_SECONDS = Histogram(
+    "sentinel_gen_ai_client_operation_duration_seconds",
+    "Wall time of one question to a language model; `error_type` is empty for an answer that was accepted.",
+    [*_GEN_AI, "error_type"],
+    buckets=(0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
+    registry=REGISTRY,
+)
+GEN_AI_SKIPPED = Counter(
+    "sentinel_gen_ai_client_skipped_total",
+    "Questions that were not put: open breaker, budget, no time left.",
+    [*_GEN_AI, "error_type"],
+    registry=REGISTRY,
+)
+PLANNER_FALLBACKS = Counter(
+    "sentinel_planner_fallbacks_total",
+    "Plans that runbooks had to make because no language model gave one, by the last provider's problem.",
+    ["reason"],
+    registry=REGISTRY,
+)
 
 
 def render() -> tuple[bytes, str]:
@@ -158,9 +199,9 @@ def render() -> tuple[bytes, str]:
 
 
 def totals(text: str) -> dict[str, float]:
-    """Read a page of Prometheus' text format: each sample's name with the sum over its labels.
+    r"""Read a page of Prometheus' text format: each sample's name with the sum over its labels.
 
-    >>> totals('a_total{x="1"} 2\\na_total{x="2"} 3\\n')
+    >>> totals('a_total{x="1"} 2\na_total{x="2"} 3\n')
     {'a_total': 5.0}
     """
     found: dict[str, float] = {}

@@ -22,6 +22,9 @@ from remediation.graph import build_graph
 from remediation.intake import Intake, open_source
 from remediation.journal import Journal
 from remediation.notifiers.console import ConsoleNotifier
+from remediation.notifiers.protocol import Notifier
+from remediation.notifiers.several import SeveralNotifiers
+from remediation.notifiers.slack import SlackNotifier
 from remediation.parts import Parts
 from remediation.planners.runbook import RunbookPlanner
 from remediation.publishing import Outbox
@@ -92,18 +95,19 @@ def run_worker(settings: Settings, stores: SqlStores, stop: threading.Event) -> 
     """Drive remediation runs until `stop` is set."""
     ensure_topics(settings.kafka)
     topics = Topics(settings.kafka.topic_prefix)
-    parts = _worker_parts(settings, stores)
     with (
+        _telling(settings, stores) as notifier,
         open_checkpointer(stores.database) as checkpointer,
         Publisher(settings.kafka) as publisher,
         closing(open_source(settings.kafka, stores.projection)) as source,
     ):
+        parts = _worker_parts(settings, stores, notifier)
         intake = Intake(source, stores.projection, topics)
         outbox = Outbox(publisher, topics, stores.outcomes, parts.journal)
         Worker(parts, build_graph(parts, checkpointer), intake, outbox, owner=worker_name(stores.database)).run(stop)
 
 
-def _worker_parts(settings: Settings, stores: SqlStores) -> Parts:
+def _worker_parts(settings: Settings, stores: SqlStores, notifier: Notifier) -> Parts:
     remediation = settings.remediation
     executor = _executor(settings)
     return Parts(
@@ -112,10 +116,21 @@ def _worker_parts(settings: Settings, stores: SqlStores) -> Parts:
         stores=stores,
         planner=RunbookPlanner(load_runbooks(Path(remediation.runbooks))),
         executors={executor.backend: executor},
-        notifier=ConsoleNotifier(),
+        notifier=notifier,
         journal=Journal(stores, time.time, remediation.hash),
         now=time.time,
     )
+
+
+@contextmanager
+def _telling(settings: Settings, stores: SqlStores) -> Iterator[Notifier]:
+    """The log; and Slack where it is configured, which sends in the background meanwhile."""
+    if not settings.slack.on:
+        yield ConsoleNotifier()
+        return
+    slack = SlackNotifier(settings.slack, stores, time.time)
+    with slack.sending():
+        yield SeveralNotifiers((ConsoleNotifier(), slack))
 
 
 def _executor(settings: Settings) -> Executor:
@@ -129,6 +144,6 @@ def run_api(settings: Settings, stores: SqlStores, history: SeriesHistory | None
     probes = [Probe("database", stores.database.check), Probe("broker", lambda: check_broker(settings.kafka))]
     if history is not None:
         probes.append(Probe("history", history.check, required=False))
-    parts = ApiParts(stores=stores, now=time.time, history=history, probes=tuple(probes))
+    parts = ApiParts(stores=stores, now=time.time, history=history, probes=tuple(probes), slack=settings.slack)
     app = create_app(settings.api, parts)
     serve_api(app, settings.api.host, settings.api.port, stop, drain_seconds=settings.api.drain_seconds)

@@ -20,6 +20,7 @@ from sentinel.config import KafkaSettings, Section, StoreSettings
 from sentinel.config_files import load_file
 from sentinel.errors import ConfigError
 from sentinel.fleet.settings import FleetSettings
+from sentinel.slack_settings import SlackSettings
 from sentinel.stores.history.settings import HistorySettings
 from sentinel.telemetry import TelemetrySettings
 
@@ -71,6 +72,8 @@ class Settings(Section):
     """Policy, approvals, verification, executors."""
     api: ApiSettings = ApiSettings()
     """The HTTP API and its keys."""
+    slack: SlackSettings = SlackSettings()
+    """Approval cards in Slack."""
     flow: FlowSettings = FlowSettings()
     """How the Bytewax flows run."""
     fleet: FleetSettings = FleetSettings()

@@ -18,6 +18,7 @@ from api.settings import ApiKeySettings, ApiSettings
 from sentinel.api_client import ApiClient
 from sentinel.approvals import Role
 from sentinel.health import Probe
+from sentinel.slack_settings import SlackSettings
 from sentinel.stores.history.protocol import SeriesHistory
 from sentinel.stores.sql.stores import SqlStores
 from tests.contracts.sql.conftest import database, database_url, stores
@@ -64,11 +65,17 @@ def serve(stores: SqlStores) -> Iterator[Serve]:
     """Start servers over the stores: `serve(history=…, probes=…, **settings)`; all stop after the test."""
     running: list[tuple[Api, threading.Thread]] = []
 
-    def start(history: SeriesHistory | None = None, probes: tuple[Probe, ...] = (), **settings: object) -> Api:
+    def start(
+        history: SeriesHistory | None = None,
+        probes: tuple[Probe, ...] = (),
+        slack: SlackSettings | None = None,
+        **settings: object,
+    ) -> Api:
         clock, urls, stop = Clock(), queue.Queue[str](), threading.Event()
         keys = [ApiKeySettings(name=f"the-{role.value}", role=role, sha256=hash_key(key)) for role, key in KEYS.items()]
         config = ApiSettings.model_validate({"keys": keys, "probe_timeout": 0.5, **settings})
-        app = create_app(config, ApiParts(stores=stores, now=clock, history=history, probes=probes))
+        parts = ApiParts(stores=stores, now=clock, history=history, probes=probes, slack=slack or SlackSettings())
+        app = create_app(config, parts)
         thread = threading.Thread(
             target=run_api, args=(app, "127.0.0.1", 0, stop), kwargs={"ready": urls.put, "drain_seconds": 2}
         )

@@ -1,0 +1,53 @@
+"""Tells people through Slack: writes down that an incident's card is wanted; a thread per channel does the rest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from remediation.notifiers.protocol import Notice
+from remediation.notifiers.slack_client import SlackClient
+from remediation.notifiers.slack_sender import SlackSender
+from sentinel.slack_settings import SlackSettings
+from sentinel.stores.sql.stores import SqlStores
+
+
+class SlackNotifier:
+    """Cards for incidents; the wish is in SQL before `notify` returns, so that a crash loses none."""
+
+    def __init__(self, settings: SlackSettings, stores: SqlStores, now: Callable[[], float]) -> None:
+        """Connects to nothing; `settings.on` must hold. `now` is wall time in seconds."""
+        self._settings = settings
+        self._stores = stores
+        self._now = now
+        client = SlackClient(settings)
+        self.senders = {channel: SlackSender(client, stores, channel, now) for channel in settings.card_channels}
+        """The sender of each channel."""
+
+    def notify(self, notice: Notice) -> None:
+        """See `Notifier.notify`."""
+        incident = self._stores.incidents.get(notice.incident_id)
+        channel = self._settings.channel_for(incident.services if incident else ())
+        urgent = notice.request is not None
+        self._stores.cards.want(channel, notice.incident_id, now=self._now(), urgent=urgent)
+        self.senders[channel].wake()
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send in the background meanwhile. What is not sent at the end stays in SQL for the next start."""
+        stop = threading.Event()
+        threads = [
+            threading.Thread(target=sender.run, args=(stop, self._settings.poll), name=f"slack-{channel}")
+            for channel, sender in self.senders.items()
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for sender in self.senders.values():
+                sender.wake()
+            for thread in threads:
+                thread.join()

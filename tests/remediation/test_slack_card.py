@@ -1,0 +1,143 @@
+"""The card is always within Slack's rules, shows the exact diff, and nothing in it can act."""
+
+import re
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from remediation.notifiers.slack_card import CardFacts, render_card
+from sentinel.alerts import FaultKind
+from sentinel.approvals import ApprovalDecision, ApprovalStatus, Choice, Role
+from sentinel.incidents import Context, PastIncident, Suspect
+from sentinel.outcomes import Outcome, Result
+from sentinel.plans import Scalar
+from sentinel.slack_blocks import APPROVE, DETAILS, REJECT
+from tests.contracts.sql.samples import ACTION, DIGEST, PLAN, PREVIEW, incident, request
+from tests.services.slack_double import check_blocks, texts
+
+HOSTILE = st.text(st.sampled_from("<>&@!#*_~`|\n\u202e\u0000é漢😀 ab"), max_size=4000) | st.sampled_from(
+    ["<!channel>", "<https://evil.example|Approve>", "&lt;!here&gt;", "``` *Approved* by <@U0ANN>"]
+)
+OWN_MARKUP = re.compile(r"<!date\^\d+\^\{date_short_pretty\} \{time_secs\}\|\d+>|<@[A-Z0-9]+>|&amp;|&lt;|&gt;")
+
+
+def facts(**changes):
+    return CardFacts(**{"incident": incident(), "request": request(), "status": ApprovalStatus.PENDING, **changes})
+
+
+def shown(one):
+    return "\n".join(texts(render_card(one).blocks))
+
+
+def buttons(one):
+    return [e["action_id"] for b in render_card(one).blocks if b["type"] == "actions" for e in b["elements"]]
+
+
+def past(**changes):
+    values = {
+        "incident_id": "inc-0",
+        "fingerprint": "f",
+        "similarity": 0.9,
+        "title": "checkout: errors",
+        "service": "checkout",
+        "kind": FaultKind.ERRORS,
+        "opened_at": 500.0,
+        "outcome": "verified",
+        "action": "rollback checkout",
+        "text": "",
+    }
+    return PastIncident(**{**values, **changes})
+
+
+def test_the_card_has_what_a_person_needs():
+    one = facts(incident=incident(context=Context(similar=(past(),)), recurrence_of="inc-0"))
+    text = shown(one)
+    for part in (
+        "checkout: errors",
+        "deployed at 890",
+        "rollback checkout → verified — this is a recurrence of it",
+        "@ resource version 7",
+        '- version: "v2"\n+ version: "v1"',
+        "risk *medium*, down for 5 s, can be undone",
+        "risk: medium asks",
+        "<!date^200^",
+        DIGEST[:12],
+    ):
+        assert part in text
+    assert buttons(one) == [APPROVE, REJECT, DETAILS]
+
+
+def test_the_buttons_go_with_the_answer():
+    decision = ApprovalDecision(
+        request_id="apr-1",
+        digest=DIGEST,
+        choice=Choice.REJECT,
+        actor="slack:U0ANN",
+        role=Role.APPROVER,
+        reason="<not> now",
+        decided_at=160.0,
+    )
+    one = facts(status=ApprovalStatus.REJECTED, decision=decision)
+    assert buttons(one) == []
+    assert "*Reject* by <@U0ANN> at <!date^160^" in shown(one)
+    assert "&lt;not&gt; now" in shown(one)
+    for status in (ApprovalStatus.EXPIRED, ApprovalStatus.SUPERSEDED):
+        assert buttons(facts(status=status)) == []
+        assert "nothing was done" in shown(facts(status=status))
+
+
+def test_a_diff_that_does_not_fit_cannot_be_approved_here():
+    """What a person approves must be in front of them."""
+    many: dict[str, Scalar] = {f"key{number}": "x" * 100 for number in range(100)}
+    one = facts(request=request(previews=(replace(PREVIEW, after=many),)))
+    assert buttons(one) == [REJECT, DETAILS]
+    assert "sentinel approvals show apr-1" in shown(one)
+
+
+def test_an_action_without_a_preview_cannot_be_approved_here():
+    assert buttons(facts(request=request(previews=()))) == [REJECT, DETAILS]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(HOSTILE, min_size=6, max_size=6), st.dictionaries(HOSTILE, HOSTILE, max_size=5))
+def test_no_text_breaks_slacks_rules_or_acts(words, state):
+    title, reason, text, name, summary, outcome = words
+    alert = replace(incident().alerts[0], text=text)
+    one = incident(
+        title=title,
+        alerts=(alert,) * 9,
+        services=(name,) * 9,
+        suspects=(Suspect(service=name, score=0.5, reasons=(reason,) * 9),) * 5,
+        context=Context(similar=(past(title=title, outcome=reason or "x", action=text),) * 5, missing=(name,)),
+    )
+    action = replace(ACTION, params={name: reason}, reason=reason)
+    plan = replace(PLAN, summary=summary, actions=(action,) * 9)
+    asked = request(plan=plan, previews=(replace(PREVIEW, before={}, after=state, text=text),))
+    ended = Outcome(
+        outcome_id="out-1",
+        incident_id="inc-1",
+        fingerprint="f",
+        run_id="run-1",
+        attempt=1,
+        result=Result.NO_EFFECT,
+        reason=outcome,
+        service=name,
+        kind=FaultKind.ERRORS,
+        title=title,
+        runbook="",
+        actions=(text,) * 5,
+        undone=True,
+        at=1.0,
+        recorded_at=1.0,
+        trace_id="",
+    )
+    message = render_card(facts(incident=one, request=asked, outcomes=(ended,) * 5))
+    assert check_blocks(message.blocks, most=50) == ""
+    assert 0 < len(message.text) <= 4000
+    for block in message.blocks:
+        if block["type"] != "header":
+            for shown_text in texts([block]):
+                left = OWN_MARKUP.sub("", shown_text)
+                assert not set(left) & set("<>&\u202e\u0000")
+                assert "<@" not in shown_text.replace("<@U0ANN>", "")
