@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from sentinel.canonical import digest
 
-
 Scalar = str | int | float | bool
 """A parameter or a field of a state: what JSON can hold without nesting."""
 

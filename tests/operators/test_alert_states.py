@@ -166,7 +166,7 @@ def test_a_veto_and_a_pending_window_leave_decision_rows():
 
 
 def test_a_shadow_rule_decides_but_sends_nothing():
-    world = World(shadow=True).feed("cc").feed("nnn")
+    world = World(shadow=True).feed("cc").feed("nnnn")
     assert world.alerts == []
     assert world.decided == ["pending", "would_fire", "recovered"]
 
