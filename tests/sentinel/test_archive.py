@@ -74,13 +74,16 @@ def kafka(tansu_broker):
     return settings
 
 
+def archive_to(kafka, history):
+    return Archive(kafka, history, SETTINGS, TelemetrySettings())
+
+
 class Running:
     """An archive in a thread, for as long as the context lasts."""
 
     def __init__(self, kafka, history):
         self.stop = threading.Event()
-        archive = Archive(kafka, history, SETTINGS, TelemetrySettings())
-        self.thread = threading.Thread(target=archive.run, args=(self.stop,))
+        self.thread = threading.Thread(target=archive_to(kafka, history).run, args=(self.stop,))
 
     def __enter__(self):
         self.thread.start()
@@ -158,4 +161,4 @@ def test_what_waiting_cannot_mend_ends_the_archive(kafka):
     with Publisher(kafka) as publisher:
         publisher.publish(Topics(kafka.topic_prefix).telemetry, "s", json.dumps(event(1)).encode())
     with pytest.raises(PermanentError, match="no such table"):
-        Archive(kafka, Broken(), SETTINGS, TelemetrySettings()).run(threading.Event())
+        archive_to(kafka, Broken()).run(threading.Event())
