@@ -94,7 +94,11 @@ def decide_plan(
 ) -> PolicyVerdict:
     """Policy's verdict on a whole plan, from settings, topology and conditions as they are now."""
     verdicts = [decide(action, context_of(action, settings, services, conditions)) for action in plan.actions]
-    return strictest(verdicts, policy_version(settings))
+    version = policy_version(settings)
+    if plan.actions and plan.planner not in settings.trusted_planners:
+        reason = f"planner: what {plan.planner} proposes is always asked"
+        verdicts.append(PolicyVerdict(answer=PolicyAnswer.ASK, reasons=(reason,), policy_version=version))
+    return strictest(verdicts, version)
 
 
 def strictest(verdicts: Sequence[PolicyVerdict], version: str) -> PolicyVerdict:

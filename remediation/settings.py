@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from remediation.planners.llm_settings import LlmSettings
 from sentinel.config import Section
 from sentinel.plans import Risk
 
@@ -61,6 +62,9 @@ class PolicySettings(Section):
     """The allow-list. Default empty: nothing runs, approved or not."""
     automatic: tuple[AutomaticRule, ...] = ()
     """What mode `auto` may do without a person. Default nothing."""
+    trusted_planners: tuple[str, ...] = ("runbook",)
+    """Planners whose plans may run without a person. Default runbooks alone: what a language model proposes is always
+    asked, because it has read text that anybody may have written."""
     dry_run: bool = False
     """Whether every executor only writes down what it would do, whatever `executor.kind` says. Default no."""
     kill_switch_file: str = ""
@@ -150,3 +154,5 @@ class RemediationSettings(Section):
     """How the worker paces itself."""
     executor: ExecutorSettings = ExecutorSettings()
     """What acts on targets."""
+    llm: LlmSettings = LlmSettings()
+    """Language models that may propose plans before the runbooks do."""

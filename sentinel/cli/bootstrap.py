@@ -5,6 +5,7 @@ Nothing here runs before it is called; what is opened belongs to the caller, who
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from api.app import create_app
 from api.parts import ApiParts
 from api.server import run_api as serve_api
 from remediation.checkpoints import open_checkpointer, worker_name
+from remediation.consultations import ConsultationLog
 from remediation.executors.dry_run import DryRunExecutor
 from remediation.executors.fleet import FleetExecutor
 from remediation.executors.protocol import Executor
@@ -26,6 +28,9 @@ from remediation.notifiers.protocol import Notifier
 from remediation.notifiers.several import SeveralNotifiers
 from remediation.notifiers.slack import SlackNotifier
 from remediation.parts import Parts
+from remediation.planners.llm_first import LlmFirstPlanner
+from remediation.planners.llm_opening import open_consultant
+from remediation.planners.protocol import Planner
 from remediation.planners.runbook import RunbookPlanner
 from remediation.publishing import Outbox
 from remediation.runbooks import load_runbooks
@@ -97,29 +102,42 @@ def run_worker(settings: Settings, stores: SqlStores, stop: threading.Event) -> 
     topics = Topics(settings.kafka.topic_prefix)
     with (
         _telling(settings, stores) as notifier,
+        _worker_parts(settings, stores, notifier) as parts,
         open_checkpointer(stores.database) as checkpointer,
         Publisher(settings.kafka) as publisher,
         closing(open_source(settings.kafka, stores.projection)) as source,
     ):
-        parts = _worker_parts(settings, stores, notifier)
         intake = Intake(source, stores.projection, topics)
         outbox = Outbox(publisher, topics, stores.outcomes, parts.journal)
         Worker(parts, build_graph(parts, checkpointer), intake, outbox, owner=worker_name(stores.database)).run(stop)
 
 
-def _worker_parts(settings: Settings, stores: SqlStores, notifier: Notifier) -> Parts:
+@contextmanager
+def _worker_parts(settings: Settings, stores: SqlStores, notifier: Notifier) -> Iterator[Parts]:
     remediation = settings.remediation
     executor = _executor(settings)
-    return Parts(
-        settings=remediation,
-        services=settings.services,
-        stores=stores,
-        planner=RunbookPlanner(load_runbooks(Path(remediation.runbooks))),
-        executors={executor.backend: executor},
-        notifier=notifier,
-        journal=Journal(stores, time.time, remediation.hash),
-        now=time.time,
-    )
+    journal = Journal(stores, time.time, remediation.hash)
+    with _planner(settings, stores, journal) as planner:
+        yield Parts(
+            settings=remediation,
+            services=settings.services,
+            stores=stores,
+            planner=planner,
+            executors={executor.backend: executor},
+            notifier=notifier,
+            journal=journal,
+            now=time.time,
+        )
+
+
+@contextmanager
+def _planner(settings: Settings, stores: SqlStores, journal: Journal) -> Iterator[Planner]:
+    """Runbooks; behind language models where they are configured and their keys are in the environment."""
+    runbooks = RunbookPlanner(load_runbooks(Path(settings.remediation.runbooks)))
+    chain = open_consultant(settings.remediation.llm, settings.state, os.environ, time.time, time.monotonic)
+    with chain as consultant:
+        told = ConsultationLog(stores, journal, time.time)
+        yield LlmFirstPlanner(consultant, runbooks, told) if consultant else runbooks
 
 
 @contextmanager

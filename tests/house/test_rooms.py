@@ -35,6 +35,7 @@ PLANTS: dict[str, dict[str, str]] = {
     "home-slack": {"remediation/planted.py": "import slack_sdk"},
     "home-http-server": {"remediation/planted.py": "import fastapi"},
     "home-langgraph": {"remediation/planted.py": "import langgraph"},
+    "home-models": {"remediation/planners/planted.py": "import langchain_openai"},
     "home-bytewax": {"operators/planted.py": "import bytewax"},
     "home-river": {"operators/planted.py": "import river"},
     "home-metrics": {"operators/planted.py": "import prometheus_client"},
@@ -90,7 +91,11 @@ def test_every_contract_has_a_plant() -> None:
 def test_every_step_is_kept_on_top() -> None:
     """A file of operators that imports Bytewax is a step, so the contract that only flows import steps names it."""
     files = (ROOT / "operators").rglob("*.py")
-    steps = {f"operators.{path.stem}" for path in files if re.search(r"^(import|from) bytewax", path.read_text(), re.MULTILINE)}
+    steps = {
+        f"operators.{path.stem}"
+        for path in files
+        if re.search(r"^(import|from) bytewax", path.read_text(), re.MULTILINE)
+    }
     assert steps == set(settings()["steps-on-top"]["protected_modules"])
 
 
