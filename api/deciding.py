@@ -39,7 +39,7 @@ def _decide(parts: ApiParts, answer: Answer, exchange: Exchange) -> tuple[Approv
         decision, fresh = parts.stores.approvals.decide(answer, now=parts.now())
         request = parts.stores.approvals.get(answer.request_id)
         if fresh and request is not None:
-            parts.stores.cards.touch(request.incident_id, now=decision.decided_at)
+            parts.stores.cards.touch(request.incident_id)
             parts.stores.audit.append(
                 actor=answer.actor,
                 action=f"approval.{answer.choice.value}",

@@ -70,7 +70,7 @@ class Journal:
         with self._stores.database.write():
             if not self._stores.runs.tell(row):
                 return False
-            self._stores.cards.touch(about.incident_id, now=row.at)
+            self._stores.cards.touch(about.incident_id)
             self._stores.audit.append(
                 actor=entry.actor,
                 action=entry.kind,

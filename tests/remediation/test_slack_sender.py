@@ -124,7 +124,7 @@ def test_nothing_new_is_no_call(cards):
     cards.world.open(bad_deploy())
     cards.send()
     calls = len(cards.slack.calls)
-    cards.world.stores.cards.touch("inc-1", now=1.0)
+    cards.world.stores.cards.touch("inc-1")
     cards.send()
     assert len(cards.slack.calls) == calls
 
@@ -272,6 +272,17 @@ def test_an_incident_that_recovered_says_so(cards):
     card = cards.card()
     assert card["blocks"][0]["text"]["text"] == "Not executed: errors at checkout"
     assert "*Superseded*" in text_of(card)
+
+
+def test_a_card_follows_the_incident_after_the_run(cards):
+    """A service joins, long after the question was answered."""
+    one = bad_deploy()
+    cards.world.open(one)
+    cards.send()
+    cards.world.push(later(one, services=("checkout", "web")))
+    cards.world.steps()
+    cards.send()
+    assert "checkout, web" in text_of(cards.card())
 
 
 def test_senders_work_in_the_background_and_one_slow_channel_stops_no_run(make_world, slack):

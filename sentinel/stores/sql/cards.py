@@ -62,11 +62,11 @@ class CardStore:
                 changed["urgent"] = 1
             connection.execute(sa.update(_CARDS).where(*_is(destination, incident_id)).values(**changed))
 
-    def touch(self, incident_id: str, *, now: float) -> None:
+    def touch(self, incident_id: str) -> None:
         """Something about the incident changed: its cards, if there are any, shall be brought up to date."""
         behind = sa.update(_CARDS).where(_CARDS.c.incident_id == incident_id)
         with self._database.write() as connection:
-            connection.execute(behind.values(wanted=_CARDS.c.wanted + 1, wanted_at=now))
+            connection.execute(behind.values(wanted=_CARDS.c.wanted + 1))
 
     def get(self, destination: str, incident_id: str) -> Card | None:
         """The card, or None."""

@@ -11,6 +11,7 @@ from sentinel.alerts import AlertMessage
 from sentinel.incidents import Incident
 from sentinel.stores.sql import tables
 from sentinel.stores.sql.alerts import AlertStore
+from sentinel.stores.sql.cards import CardStore
 from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.incidents import IncidentStore
 
@@ -37,6 +38,7 @@ class Projection:
         self._database = database
         self._incidents = incidents
         self._alerts = alerts
+        self._cards = CardStore(database)
 
     def offsets(self, consumer: str) -> dict[Position, int]:
         """The next offset to read by topic and partition; empty when this consumer never projected anything."""
@@ -53,11 +55,12 @@ class Projection:
         incidents: Sequence[Incident] = (),
         alerts: Sequence[AlertMessage] = (),
     ) -> Projected:
-        """Store one batch and where to read on, all or nothing."""
+        """Store one batch and where to read on, all or nothing; cards of incidents that changed are behind then."""
         with self._database.write():
-            result = Projected(
-                sum(self._incidents.upsert(incident) for incident in incidents), self._alerts.add(alerts)
-            )
+            changed = [incident.id for incident in incidents if self._incidents.upsert(incident)]
+            for incident_id in changed:
+                self._cards.touch(incident_id)
+            result = Projected(len(changed), self._alerts.add(alerts))
             for (topic, partition), offset in sorted(next_offsets.items()):
                 row = {"consumer": consumer, "topic": topic, "partition": partition, "next_offset": offset}
                 self._database.insert_or_update(

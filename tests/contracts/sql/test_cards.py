@@ -10,7 +10,7 @@ def test_a_wish_is_kept_until_it_is_shown(stores):
     assert (card.incident_id, card.wanted, card.behind) == ("inc-1", 2, True)
     stores.cards.update(card, shown=card.wanted, told=card.wanted, message="1.1", steps=("a", "b"), lease_until=0.0)
     assert stores.cards.take("C1", now=3.0, lease=10.0) is None
-    stores.cards.touch("inc-1", now=4.0)
+    stores.cards.touch("inc-1")
     again = stores.cards.take("C1", now=5.0, lease=10.0)
     assert (again.message, again.steps, again.wanted, again.shown) == ("1.1", ("a", "b"), 3, 2)
 
@@ -18,13 +18,13 @@ def test_a_wish_is_kept_until_it_is_shown(stores):
 def test_a_wish_during_the_work_is_not_lost(stores):
     stores.cards.want("C1", "inc-1", now=1.0)
     card = stores.cards.take("C1", now=2.0, lease=10.0)
-    stores.cards.touch("inc-1", now=3.0)
+    stores.cards.touch("inc-1")
     stores.cards.update(card, shown=card.wanted, told=card.wanted, lease_until=0.0)
     assert stores.cards.take("C1", now=4.0, lease=10.0).behind
 
 
 def test_touching_makes_no_card(stores):
-    stores.cards.touch("inc-1", now=1.0)
+    stores.cards.touch("inc-1")
     assert stores.cards.get("C1", "inc-1") is None
 
 
