@@ -72,7 +72,7 @@ def archived(world: World) -> Points:
         data = world.api.series_data(one.key, start=0, end=1e11)
         # Of a repeated time, one of the two would be missing in the mapping.
         assert len(set(data.times)) == len(data.times), one.key
-        found[one.key] = dict(zip((round(at, 6) for at in data.times), data.values, strict=True))
+        found[one.key] = dict(zip((round(at * 1e6) for at in data.times), data.values, strict=True))
     return found
 
 

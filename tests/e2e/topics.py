@@ -22,8 +22,8 @@ from sentinel.series import Series
 from sentinel.topics import Topics, decode
 from sentinel.traces import read_traceparent, trace_hex
 
-Points = dict[str, dict[float, float]]
-"""Values by time, by series key."""
+Points = dict[str, dict[int, float]]
+"""Values by time in microseconds, which is what the history keeps, by series key."""
 
 
 @dataclass
@@ -77,8 +77,7 @@ def points(records: list[Record]) -> Points:
     found: Points = defaultdict(dict)
     for record in records:
         for event in json.loads(record.value):
-            # The history keeps microseconds.
-            found[Series.of(event["name"], event["labels"]).key][round(float(event["ts"]), 6)] = event["value"]
+            found[Series.of(event["name"], event["labels"]).key][round(event["ts"] * 1e6)] = event["value"]
     return found
 
 
