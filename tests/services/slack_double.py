@@ -6,6 +6,7 @@ by method: `fail("chat.postMessage", "lose")`. `press` and `submit` post to the 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -25,6 +26,7 @@ from slack_sdk.signature import SignatureVerifier
 TOKEN = "xoxb-double"
 SECRET = "signing-secret-of-the-double"
 Json = dict[str, Any]
+_DROPPED = {"x-dropped": "1"}
 
 
 @dataclass
@@ -45,7 +47,7 @@ class SlackDouble:
         self._counter = 0
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/"
-        self._server = uvicorn.Server(uvicorn.Config(self._app(), log_config=None, lifespan="off"))
+        self._server = uvicorn.Server(uvicorn.Config(_cut_off(self._app()), log_config=None, lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]})
         self._thread.start()
         while not self._server.started:
@@ -150,7 +152,7 @@ class SlackDouble:
         if fault == "status":
             return Response("upstream error", more["status"])
         if fault == "lose":
-            return _Dropped()
+            return Response(headers=_DROPPED)
         if fault == "error":
             return {"ok": False, "error": more["error"]}
         if headers.get("authorization") != f"Bearer {TOKEN}":
@@ -159,7 +161,7 @@ class SlackDouble:
             answer = getattr(self, "_" + method.replace(".", "_").lower(), _unknown)(values)
             kept = self.calls if answer["ok"] else self.refused
             kept.append((method, values if answer["ok"] else answer["error"]))
-        return _Dropped() if fault == "lose_answer" else answer
+        return Response(headers=_DROPPED) if fault == "lose_answer" else answer
 
     def _auth_test(self, _values):
         return {"ok": True, "team_id": "T1", "user_id": "U0BOT", "bot_id": "B1"}
@@ -226,12 +228,19 @@ def _unknown(_values):
     return {"ok": False, "error": "unknown_method"}
 
 
-class _Dropped(Response):
-    """Breaks off in the middle of the answer: the server closes the connection."""
+def _cut_off(app):
+    """Closes the connection, without a byte of an answer, where a route answers with `_DROPPED`."""
 
-    async def __call__(self, scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
-        raise ConnectionAbortedError
+    async def guarded(scope, receive, send):
+        async def send_or_cut(message):
+            if dict(message.get("headers", ())).get(b"x-dropped"):
+                send.__self__.transport.abort()
+                await asyncio.sleep(0.01)
+            await send(message)
+
+        await app(scope, receive, send_or_cut)
+
+    return guarded
 
 
 async def _values(request):
