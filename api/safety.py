@@ -1,4 +1,4 @@
-"""`/api/v1/kill-switch`: stop every action at once, and let them run again."""
+"""`/api/v1/kill-switch` stops every action at once; `/api/v1/breakers` shows what may act by itself, and closes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.parts import Decider, State, Viewer
-from sentinel.safety import KillSwitch
+from api.problems import ProblemError
+from sentinel.api_types import BreakerView
+from sentinel.errors import RefusedError
+from sentinel.safety import KillSwitch, check_scope
 
 router = APIRouter(prefix="/api/v1", tags=["safety"])
 
@@ -47,3 +50,40 @@ def turn_kill_switch(http: Request, state: State, caller: Decider, body: KillSwi
         details={"role": caller.role.value, "request_id": http.state.request_id},
         trace_id=http.state.trace_id,
     )
+
+
+class CloseBody(BaseModel):
+    """Which breaker a person closes, and why."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    scope: Annotated[str, Field(min_length=1, max_length=512)]
+    """`global`, `type:NAME` or `target:BACKEND/NAMESPACE/KIND/NAME`, as policy's reasons name it."""
+    reason: Reason
+    """Why actions of this scope may run by themselves, or again; goes to the audit."""
+
+
+@router.get("/breakers", operation_id="list_breakers")
+def list_breakers(state: State, _caller: Viewer) -> list[BreakerView]:
+    """Every breaker that was ever moved, and the global one; any other is open: nothing passes by itself."""
+    now = state.parts.now()
+    return [BreakerView(state=one.state(now), breaker=one) for one in state.parts.stores.breakers.find()]
+
+
+@router.post("/breakers/close", operation_id="close_breaker")
+def close_breaker(http: Request, state: State, caller: Decider, body: CloseBody) -> BreakerView:
+    """Close one; approvers may. 422 when no breaker can have the scope."""
+    try:
+        scope = check_scope(body.scope)
+    except RefusedError as error:
+        raise ProblemError(422, error.reason, rule=error.rule) from error
+    now = state.parts.now()
+    closed = state.parts.stores.breakers.close(
+        scope,
+        actor=caller.name,
+        reason=body.reason,
+        now=now,
+        details={"role": caller.role.value, "request_id": http.state.request_id},
+        trace_id=http.state.trace_id,
+    )
+    return BreakerView(state=closed.state(now), breaker=closed)

@@ -36,12 +36,14 @@ from benchmarks.load import LEAKING, MEMORY, WINDOW, Load
 from benchmarks.throughput import broker, machine
 from sentinel import logs
 from sentinel.alerts import AlertMessage, AlertState
+from sentinel.cli.bootstrap import sql_of
 from sentinel.cli.children import Children, free_port
-from sentinel.cli.settings import SHIPPED
+from sentinel.cli.settings import SHIPPED, load_settings
 from sentinel.config import KafkaSettings
 from sentinel.decisions import Decision
 from sentinel.kafka import LogReader, ensure_topics
 from sentinel.outcomes import Outcome
+from sentinel.safety import GLOBAL
 from sentinel.topics import Topics, decode
 from tests.services.kafka_broker import why_missing
 
@@ -200,6 +202,7 @@ def _sentinel(bootstrap: str, folder: Path) -> Iterator[str]:
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     with Children(folder / "logs") as children:
+        _let_restarts_run(folder / "up.yaml")
         children.start("up", ["--config", str(folder / "up.yaml"), "up"])
         children.wait_for_url(f"{urls['api']}/readyz", 60.0)
         children.start("fleet", ["--config", str(folder / "fleet.yaml"), "fleet"])
@@ -249,6 +252,13 @@ def _fleet_configuration(bootstrap: str, folder: Path, port: int, starts: float)
             "start_paused": True,
         },
     }
+
+
+def _let_restarts_run(config: Path) -> None:
+    """Close the breakers as a person would: the fix that is measured runs by itself."""
+    with sql_of(load_settings(config)) as stores:
+        for scope in (GLOBAL, "type:restart", f"target:fleet//service/{LEAKING}"):
+            stores.breakers.close(scope, actor="benchmark", reason="measured", now=time.time())
 
 
 def _sleep_until(at: float) -> None:

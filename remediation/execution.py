@@ -12,6 +12,7 @@ from remediation.catalogue import describe
 from remediation.evidence import first_suspect
 from remediation.executors.protocol import Applied, Executor, TargetState
 from remediation.journal import About, Entry
+from remediation.learning import claim_probes, learn
 from remediation.live import killed, read_conditions
 from remediation.parts import Parts
 from remediation.policy import decide_plan
@@ -103,6 +104,7 @@ def execute(parts: Parts, order: Order) -> Executed:
         effective_at = max(effective_at, applied.effective_at)
         versions[action.target.key] = applied.after.resource_version
         if problem := parts.executor(action.target).verify_applied(action, applied):
+            learn(parts, order.about, action, step.key, ok=False)
             return Executed(keys=tuple(keys), effective_at=effective_at, stop=Stop.UNCONFIRMED, reason=problem)
     return Executed(keys=tuple(keys), effective_at=effective_at)
 
@@ -124,7 +126,8 @@ def refusal(parts: Parts, order: Order) -> tuple[Stop, str] | None:
         return Stop.RECOVERED, "the incident is over"
     if first_suspect(incident) != order.suspect:
         return Stop.RECOVERED, f"the incident blames {first_suspect(incident)} now, not {order.suspect}"
-    verdict = decide_plan(order.plan, parts.settings.policy, parts.services, read_conditions(parts))
+    conditions = read_conditions(parts, order.about, order.plan)
+    verdict = decide_plan(order.plan, parts.settings.policy, parts.services, conditions)
     if verdict.answer is PolicyAnswer.DENY:
         return Stop.DENIED, "; ".join(verdict.reasons)
     if approval_digest(order.plan, order.previews, verdict.policy_version) != order.digest:
@@ -183,7 +186,11 @@ class _Step:
         return applied_of(entry)
 
     def _begin(self) -> LedgerEntry:
-        """Check, look at the target once more, and write down that it is about to happen and how to undo it."""
+        """Check, look at the target once more, and write down that it is about to happen and how to undo it.
+
+        What may have changed while the target was looked at is checked again in the transaction of the intent, so that
+        of two runs that begin at once one sees the other.
+        """
         if problem := refusal(self.parts, self.order):
             raise _StoppedError(*problem)
         self._refuse_second_deed()
@@ -203,6 +210,10 @@ class _Step:
         )
         text = self.executor.describe(self.action)
         with self.parts.stores.database.write():
+            self.parts.stores.breakers.lock()
+            if problem := refusal(self.parts, self.order):
+                raise _StoppedError(*problem)
+            claim_probes(self.parts, about, self.action)
             stored, fresh = self.parts.stores.ledger.begin(entry)
             if fresh:
                 self._tell("executing", text, details={"before": before.fields})
@@ -247,6 +258,8 @@ class _Step:
             applied = self.executor.apply(self.action, version, entry.key)
         except PermanentError as error:
             stop = Stop.DRIFT if isinstance(error, RefusedError) and error.rule == "drift" else Stop.FAILED
+            if stop is Stop.FAILED:
+                learn(self.parts, self.order.about, self.action, entry.key, ok=False)
             self.parts.stores.ledger.failed(entry.key, error=str(error), now=self.parts.now())
             raise _StoppedError(stop, str(error)) from error
         with self.parts.stores.database.write():

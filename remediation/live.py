@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from remediation.journal import About
+from remediation.learning import attempt_name
 from remediation.parts import Parts
 from remediation.policy import Conditions
-from sentinel.plans import Target
+from sentinel.plans import Plan, Target
+from sentinel.safety import scopes_of
 
 
-def read_conditions(parts: Parts) -> Conditions:
-    """The conditions now. Raises `TransientError` while the database is away: then nothing can be decided."""
-    return Conditions(now=parts.now(), kill_switch=parts.stores.kill_switch.read())
+def read_conditions(parts: Parts, about: About, plan: Plan) -> Conditions:
+    """What the decision about an attempt's plan rests on, now.
+
+    Raises `TransientError` while the database is away: then nothing can be decided.
+    """
+    scopes = {scope for action in plan.actions for scope in scopes_of(action)}
+    return Conditions(
+        now=parts.now(),
+        kill_switch=parts.stores.kill_switch.read(),
+        breakers=parts.stores.breakers.of(sorted(scopes)),
+        attempt=attempt_name(about),
+    )
 
 
 def killed(parts: Parts, target: Target, version: str) -> str:

@@ -15,6 +15,7 @@ from remediation.asking import make_request, stored_request
 from remediation.catalogue import assemble, refuse_repetition
 from remediation.evidence import Analysis, FailedAttempt
 from remediation.execution import Executed, Stop, execute, lines
+from remediation.learning import learn_outcome
 from remediation.live import read_conditions
 from remediation.narration import Narrator
 from remediation.parts import Parts
@@ -95,7 +96,7 @@ class Nodes:
             previews = tuple(parts.executor(action.target).dry_run(action) for action in plan.actions)
         except PermanentError as error:
             return not_executed(f"the dry run was refused: {error}", again=True)
-        verdict = decide_plan(plan, settings, parts.services, read_conditions(parts))
+        verdict = decide_plan(plan, settings, parts.services, read_conditions(parts, about(state), plan))
         digest = approval_digest(plan, previews, verdict.policy_version)
         text = f"{verdict.answer}: {'; '.join(verdict.reasons)}"
         self._story.tell(state, "policy", text, key=f"{digest}:{state['question']}", digest=digest)
@@ -190,6 +191,7 @@ class Nodes:
         again = state["again"] and state["attempt"] < parts.settings.max_attempts
         outcome = make_outcome(state, self._incident(state), parts.now())
         text = f"{outcome.result}: {outcome.reason}"
+        learn_outcome(parts, about(state), state["keys"], outcome.result)
         with parts.stores.database.write():
             parts.stores.outcomes.record(outcome)
             if not again:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from remediation.breakers import asked_by, stopped_by
 from remediation.catalogue import CATALOGUE, check_params, find_type
 from remediation.settings import AllowRule, AutomaticRule, Mode, PolicySettings
 from sentinel.canonical import digest
 from sentinel.catalogue import ServiceCatalogue
 from sentinel.errors import RefusedError
 from sentinel.plans import Action, Plan, PolicyAnswer, PolicyVerdict
-from sentinel.safety import KillSwitch
+from sentinel.safety import Breaker, KillSwitch
 
 _STRICTNESS = {PolicyAnswer.ALLOW: 0, PolicyAnswer.ASK: 1, PolicyAnswer.DENY: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """How things stand at `now` (wall seconds), whatever the action: read anew for each decision."""
+    """How things stand at `now` (wall seconds): read anew for each decision.
+
+    `breakers` by scope; one that is missing is open. `attempt` names the attempt that asks, which may be a probe.
+    """
 
     now: float
     kill_switch: KillSwitch
+    breakers: Mapping[str, Breaker]
+    attempt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +131,8 @@ def _denials(action: Action, context: PolicyContext) -> list[str]:
         reasons.append(f"topology: {target.name} is not in the service catalogue, its blast radius is unknown")
     if len(context.affected) > settings.max_affected:
         reasons.append(f"blast radius: {len(context.affected)} services, more than {settings.max_affected}")
-    return reasons
+    conditions = context.conditions
+    return reasons + stopped_by(action, conditions.breakers, conditions.now, conditions.attempt)
 
 
 def _misfit(action: Action) -> str:
@@ -149,16 +156,19 @@ def _questions(action: Action, context: PolicyContext) -> tuple[list[str], list[
     rules = [rule for rule in settings.automatic if rule.action == action.type]
     if not rules:
         return [f"automatic: {action.type} is not listed"], []
+    opened = asked_by(action, context.conditions.breakers, context.conditions.now)
     problems: list[str] = []
     for rule in rules:
         over = _over_limits(action, context, rule)
+        if not over and opened:
+            return opened, []
         if not over:
             reach = f"{len(context.affected)} services"
             return [], [
                 f"automatic: {action.type} is listed; {action.risk} risk, {action.expected_downtime:g} s, {reach}"
             ]
         problems.extend(over)
-    return problems, []
+    return problems + opened, []
 
 
 def _over_limits(action: Action, context: PolicyContext, rule: AutomaticRule) -> list[str]:

@@ -52,6 +52,22 @@ class AutomaticRule(Section):
     """Lowest tier number that is touched without a person. Default 1: services of tier 0 are always asked."""
 
 
+class BreakerSettings(Section):
+    """When failures trip a circuit breaker (of an action type, of a target, or of everything), and for how long."""
+
+    failure_rate: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of failed actions above which a breaker trips. Default 0.1. An action failed when the executor refused it,
+    the target did not show it, or verification found no effect or worse."""
+    min_actions: int = Field(default=10, ge=1)
+    """Actions in the window below which the rate says nothing. Default 10: with fewer, one failure alone is over 10 %."""
+    in_a_row: int = Field(default=3, ge=1)
+    """So many failures one after the other trip it too. Default 3, because a single target seldom sees ten actions."""
+    window: Annotated[float, Field(gt=0)] = 86_400.0
+    """Wall seconds in which results count. Default a day."""
+    cool_down: Annotated[float, Field(gt=0)] = 900.0
+    """Wall seconds that a tripped breaker stops everything; then one approved action at a time may try. Default 900."""
+
+
 class PolicySettings(Section):
     """What may happen at all. Everything starts closed: an empty allow-list denies every action."""
 
@@ -65,6 +81,8 @@ class PolicySettings(Section):
     trusted_planners: tuple[str, ...] = ("runbook",)
     """Planners whose plans may run without a person. Default runbooks alone: what a language model proposes is always
     asked, because it has read text that anybody may have written."""
+    breakers: BreakerSettings = BreakerSettings()
+    """When failures stop all actions of a kind or on a target."""
     dry_run: bool = False
     """Whether every executor only writes down what it would do, whatever `executor.kind` says. Default no."""
     kill_switch_file: str = ""

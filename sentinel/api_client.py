@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from sentinel.api_types import ApprovalView, IncidentView, ProblemDetails, SeriesValues, SeriesView
+from sentinel.api_types import ApprovalView, BreakerView, IncidentView, ProblemDetails, SeriesValues, SeriesView
 from sentinel.approvals import ApprovalDecision, ApprovalRequest, Choice
 from sentinel.audit_chain import AuditRecord, AuditVerdict
 from sentinel.decisions import Decision
@@ -142,6 +142,16 @@ class ApiClient:
     def turn_kill_switch(self, *, on: bool, reason: str) -> KillSwitch:
         """Turn the kill switch; returns how it stands then."""
         return self._read(self._send("POST", "/api/v1/kill-switch", json={"on": on, "reason": reason}), KillSwitch)
+
+    def breakers(self) -> list[BreakerView]:
+        """Every circuit breaker that was ever moved, and the global one."""
+        return self._get("/api/v1/breakers", list[BreakerView])
+
+    def close_breaker(self, scope: str, *, reason: str) -> BreakerView:
+        """Close a breaker, so that what policy lists as automatic may run by itself."""
+        return self._read(
+            self._send("POST", "/api/v1/breakers/close", json={"scope": scope, "reason": reason}), BreakerView
+        )
 
     def _decide(self, request_id: str, choice: Choice, digest: str, reason: str) -> ApprovalDecision:
         body = {"choice": choice.value, "digest": digest, "reason": reason}

@@ -10,6 +10,7 @@ from sentinel.decisions import Decision
 from sentinel.incidents import Incident
 from sentinel.outcomes import Outcome
 from sentinel.runs import LedgerEntry, Run, TimelineRow
+from sentinel.safety import Breaker, BreakerState
 from sentinel.series import Series
 
 
@@ -56,6 +57,14 @@ class SeriesValues:
     series: Series
     times: tuple[float, ...]
     values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerView:
+    """One circuit breaker, and what it lets through now."""
+
+    state: BreakerState
+    breaker: Breaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,6 +147,12 @@ ACTIONS_APPLIED = Counter(
 KILL_SWITCH = Gauge(
     "sentinel_kill_switch", "1 while the kill switch is on, as this process last read it.", registry=REGISTRY
 )
+BREAKER_TRIPS = Counter(
+    "sentinel_breaker_trips_total",
+    "Circuit breakers that failures tripped, by kind of scope.",
+    ["scope"],
+    registry=REGISTRY,
+)
 OUTCOMES_RECORDED = Counter(
     "sentinel_outcomes_total", "Attempts that ended, by their result.", ["result"], registry=REGISTRY
 )

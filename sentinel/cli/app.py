@@ -55,6 +55,7 @@ app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.add_typer(safety.kill_switch_app, name="kill-switch")
+app.add_typer(safety.breakers_app, name="breakers")
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""`sentinel kill-switch`: stop every action at once. Through the API; stopping also works when the API is away."""
+"""`sentinel kill-switch` and `sentinel breakers`: stop every action at once; say what may act by itself.
+
+Both go through the API; stopping everything also works when the API is away.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sentinel.cli.options import Json, settings_of
-from sentinel.cli.output import EXIT_REFUSED, EXIT_USAGE, at, console, exit_codes, fail, print_json
+from sentinel.cli.output import EXIT_REFUSED, EXIT_USAGE, at, console, exit_codes, fail, print_json, print_table
 
 if TYPE_CHECKING:
     from sentinel.api_client import ApiClient
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from sentinel.safety import KillSwitch
 
 kill_switch_app = typer.Typer(help="The kill switch: while it is on, nothing acts on anything.", no_args_is_help=True)
+breakers_app = typer.Typer(
+    help="Circuit breakers: open for automatic action until a person closes them.", no_args_is_help=True
+)
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it goes into the audit record.")]
 Url = Annotated[str, typer.Option(help="Base URL of the API. Default: host and port of the configuration.")]
@@ -60,6 +66,47 @@ def turn_on(context: typer.Context, reason: Reason, url: Url = "") -> None:
 def turn_off(context: typer.Context, reason: Reason, url: Url = "") -> None:
     """Let policy decide again. Needs an API key with the role approver in $SENTINEL_API_KEY."""
     _print(_through_api(settings_of(context), url, on=False, reason=reason))
+
+
+@breakers_app.command("list")
+@exit_codes
+def list_breakers(context: typer.Context, as_json: Json = False) -> None:
+    """List every breaker that was ever moved, and the global one. Any other is open: nothing passes it by itself."""
+    from sentinel.api_types import BreakerView
+    from sentinel.cli.bootstrap import sql_of
+
+    now = time.time()
+    with sql_of(settings_of(context)) as stores:
+        found = [BreakerView(state=one.state(now), breaker=one) for one in stores.breakers.find()]
+    if as_json:
+        print_json(found)
+        return
+    columns = ("scope", "state", "since (UTC)", "by", "because")
+    rows = [(b.scope, v.state, at(b.changed_at or None), b.actor, b.reason) for v in found for b in (v.breaker,)]
+    print_table("Circuit breakers", columns, rows)
+
+
+@breakers_app.command("close")
+@exit_codes
+def close_breakers(
+    context: typer.Context,
+    scopes: Annotated[list[str], typer.Argument(help="global, type:NAME or target:BACKEND/NAMESPACE/KIND/NAME.")],
+    reason: Reason,
+    url: Url = "",
+) -> None:
+    """Close breakers, so that what policy lists as automatic runs by itself; undoes a trip as well.
+
+    Needs an API key with the role approver in $SENTINEL_API_KEY.
+    """
+    from sentinel.api_client import ApiError
+
+    with open_api(settings_of(context), url) as client:
+        for scope in scopes:
+            try:
+                view = client.close_breaker(scope, reason=reason)
+            except ApiError as error:
+                fail(str(error), EXIT_REFUSED)
+            console.print(f"{view.breaker.scope}: {view.state}", markup=False)
 
 
 def open_api(settings: Settings, url: str) -> ApiClient:

@@ -1,4 +1,4 @@
-"""The kill switch over HTTP: who may read it, who may turn it, and what is kept of it."""
+"""Kill switch and breakers over HTTP: who may read it, who may turn it, and what is kept of it."""
 
 import pytest
 
@@ -51,3 +51,19 @@ def test_health_and_metrics_show_it(serve):
         assert "storm" in shown["kill_switch"]
         assert "sentinel_kill_switch 1.0" in http.get("/metrics").text
         assert http.get("/readyz").status_code == 200
+
+
+def test_an_approver_closes_breakers_and_a_viewer_sees_them(serve):
+    api = serve()
+    with api.client(Role.VIEWER) as viewer, api.client() as approver:
+        assert [(v.breaker.scope, v.state) for v in viewer.breakers()] == [("global", "open")]
+        with pytest.raises(ApiError) as refused:
+            viewer.close_breaker("global", reason="tried")
+        assert refused.value.rule == "role"
+        assert approver.close_breaker("target:fleet//service/cart", reason="tried").state == "closed"
+        with pytest.raises(ApiError) as refused:
+            approver.close_breaker("everything", reason="tried")
+        assert (refused.value.status, refused.value.rule) == (422, "scope")
+        shown = [(v.breaker.scope, v.state, v.breaker.actor) for v in viewer.breakers()]
+    assert [one[:2] for one in shown] == [("global", "open"), ("target:fleet//service/cart", "closed")]
+    assert [r.action for r in api.stores.audit.records()] == ["safety.login_failed", "breaker.closed"]

@@ -14,7 +14,7 @@ from tests.cli.running import ROOT, sentinel
 COMMANDS = commands()
 TABLES = [
     ("incidents", "list"), ("incidents", "show"), ("approvals", "list"), ("approvals", "show"), ("audit", "list"),
-    ("audit", "verify"), ("check",), ("explain",), ("replay",), ("kill-switch", "show"),
+    ("audit", "verify"), ("check",), ("explain",), ("replay",), ("kill-switch", "show"), ("breakers", "list"),
 ]  # fmt: skip
 
 
@@ -22,6 +22,7 @@ def test_no_command_is_missing() -> None:
     assert {words[0] for words in COMMANDS} >= {
         "demo", "up", "run", "worker", "api", "broker", "fleet", "produce", "replay", "check", "schema", "explain",
         "incidents", "approvals", "audit", "keys", "kill-switch",
+        "breakers",
     }  # fmt: skip
 
 

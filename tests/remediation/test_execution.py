@@ -19,7 +19,7 @@ from sentinel.stores.sql.approvals import Answer
 from tests.remediation.world import CATALOGUE, connection_leak, later, settings
 
 
-def prepare(world, *steps, approve=Choice.APPROVE, attempt=1):
+def prepare(world, *steps, approve=Choice.APPROVE, attempt=1, number=1):
     """An order for steps at the cart, asked and answered as the graph would have it."""
     one = connection_leak()
     world.stores.incidents.upsert(one)
@@ -27,19 +27,19 @@ def prepare(world, *steps, approve=Choice.APPROVE, attempt=1):
     proposal = Proposal(planner="t", runbook="b", summary="s", steps=steps, cites=("ev-1",))
     plan = assemble(proposal, one.id, attempt, candidate_targets(one, CATALOGUE))
     previews = tuple(world.executor.dry_run(action) for action in plan.actions)
-    verdict = decide_plan(plan, world.settings.policy, CATALOGUE, read_conditions(world.parts))
+    about = About(run_id="run-1", incident_id=one.id, attempt=attempt, trace_id="", service="cart")
+    verdict = decide_plan(plan, world.settings.policy, CATALOGUE, read_conditions(world.parts, about, plan))
     digest = approval_digest(plan, previews, verdict.policy_version)
     now = world.clock()
     request = ApprovalRequest(
-        id="apr-1", incident_id=one.id, run_id="run-1", attempt=attempt, asked=1, digest=digest, plan=plan,
+        id=f"apr-{number}", incident_id=one.id, run_id="run-1", attempt=attempt, asked=1, digest=digest, plan=plan,
         previews=previews, verdict=verdict, requested_by="t", requested_at=now, expires_at=now + 100,
     )  # fmt: skip
     world.stores.approvals.create(request)
     if approve:
-        answer = Answer(request_id="apr-1", digest=digest, choice=approve, actor="ann", role=Role.APPROVER)
+        answer = Answer(request_id=f"apr-{number}", digest=digest, choice=approve, actor="ann", role=Role.APPROVER)
         world.stores.approvals.decide(answer, now=now)
-    about = About(run_id="run-1", incident_id=one.id, attempt=attempt, trace_id="", service="cart")
-    return Order(about=about, plan=plan, previews=previews, digest=digest, request_id="apr-1", suspect="cart")
+    return Order(about=about, plan=plan, previews=previews, digest=digest, request_id=f"apr-{number}", suspect="cart")
 
 
 def test_an_approved_order_runs_once_however_often_it_is_given(world):

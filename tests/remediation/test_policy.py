@@ -10,13 +10,18 @@ from remediation.catalogue import Step, make_action
 from remediation.policy import Conditions, blast_radius, context_of, decide, decide_plan, policy_version, strictest
 from remediation.settings import PolicySettings
 from sentinel.plans import Action, Plan, PolicyAnswer, Risk, Target
-from sentinel.safety import KillSwitch
+from sentinel.safety import GLOBAL, Breaker, KillSwitch
 from tests.remediation.world import CATALOGUE
 
 ALL = [{"actions": ["restart", "rollback", "scale"], "name": "*"}]
 
 
-CALM = Conditions(now=1_000_000.0, kill_switch=KillSwitch(on=False))
+CLOSED = {
+    scope: Breaker(scope=scope, closed=True)
+    for name in (*CATALOGUE.services, "stranger")
+    for scope in (GLOBAL, "type:restart", "type:rollback", "type:scale", f"target:fleet//service/{name}")
+}
+CALM = Conditions(now=1_000_000.0, kill_switch=KillSwitch(on=False), breakers=CLOSED)
 
 
 def action(kind="restart", name="cart", backend="fleet", **params):

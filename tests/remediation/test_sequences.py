@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: nothing outside the allow-list, nothing without a valid decision, nothing twice."""
+"""Whatever happens in whatever order: nothing outside the allow-list, without a valid decision, twice, or while stopped."""
 
 import shutil
 import sqlite3
@@ -22,6 +22,7 @@ from sentinel.approvals import Choice, Role
 from sentinel.errors import RefusedError
 from sentinel.incidents import IncidentStatus, Suspect
 from sentinel.runs import LedgerStatus
+from sentinel.safety import GLOBAL, BreakerState
 from sentinel.stores.sql.approvals import Answer
 from sentinel.stores.sql.database import Database
 from tests.remediation import world as small
@@ -39,15 +40,16 @@ class Sequences(RuleBasedStateMachine):
 
     template: Path
 
-    @initialize(automatic=st.booleans())
-    def begin(self, automatic):
+    @initialize(automatic=st.booleans(), trusted=st.booleans())
+    def begin(self, automatic, trusted):
         self.folder = tempfile.TemporaryDirectory()
         shutil.copy(self.template, f"{self.folder.name}/sentinel.db")
         self.database = Database(f"sqlite:///{self.folder.name}/sentinel.db")
         self.connection = sqlite3.connect(f"{self.folder.name}/checkpoints.db", check_same_thread=False)
         config = small.settings(**POLICY | {"mode": "auto" if automatic else "approve"})
-        self.automatic = automatic
-        self.world = small.World(self.database, lambda: SqliteSaver(self.connection), config)
+        self.automatic = automatic and trusted
+        self.world = small.World(self.database, lambda: SqliteSaver(self.connection), config, trusted=trusted)
+        self.deeds_when_stopped = self.first_deeds_when_tripped = None
         self.incidents = [small.bad_deploy(id="inc-a"), small.connection_leak(id="inc-b")]
         for one in self.incidents:
             self.world.push(one)
@@ -92,6 +94,23 @@ class Sequences(RuleBasedStateMachine):
         self.world.fleet.down = False
         self.world.restart()
 
+    @rule(on=st.booleans())
+    def somebody_turns_the_kill_switch(self, on):
+        self.world.stores.kill_switch.turn(on=on, actor="ann", reason="r", now=self.world.clock())
+        self.deeds_when_stopped = len(self.world.fleet.actions) if on else None
+
+    @rule()
+    def a_breaker_trips(self):
+        now = self.world.clock()
+        self.world.stores.breakers.trip(GLOBAL, until=now + 900, reason="failures", now=now)
+        self.first_deeds_when_tripped = len(self._first_deeds())
+
+    @rule()
+    @precondition(lambda self: self.first_deeds_when_tripped is not None)
+    def somebody_closes_it(self):
+        self.world.stores.breakers.close(GLOBAL, actor="ann", reason="r", now=self.world.clock())
+        self.first_deeds_when_tripped = None
+
     @rule(which=st.integers(0, 1), verdict=st.sampled_from(["normal", "abnormal", "no_data"]))
     def windows_come(self, which, verdict):
         self.world.windows(self.incidents[which], *[verdict] * 4, first=self.windows_at)
@@ -123,8 +142,24 @@ class Sequences(RuleBasedStateMachine):
             if not entry.undo_of:
                 assert entry.action.target.name in ALLOWED[entry.action.type]
                 self._was_permitted(entry)
-        first = [(entry.run_id, entry.action.type, entry.action.target.name) for entry in applied if not entry.undo_of]
+        first = [(entry.run_id, entry.action.type, entry.action.target.name) for entry in self._first_deeds()]
         assert len(first) == len(set(first))
+
+    @invariant()
+    def nothing_happens_while_it_is_stopped(self):
+        if not hasattr(self, "world"):
+            return
+        if self.deeds_when_stopped is not None:
+            assert len(self.world.fleet.actions) == self.deeds_when_stopped
+        breaker = self.world.stores.breakers.of([GLOBAL])[GLOBAL]
+        if breaker.state(self.world.clock.at) is not BreakerState.TRIPPED:
+            self.first_deeds_when_tripped = None
+        if self.first_deeds_when_tripped is not None:
+            assert len(self._first_deeds()) == self.first_deeds_when_tripped
+
+    def _first_deeds(self):
+        ledger = self.world.stores.ledger.find(status=LedgerStatus.APPLIED)
+        return [entry for entry in ledger if not entry.undo_of]
 
     def _was_permitted(self, entry):
         if self.automatic and entry.action.type == "scale":

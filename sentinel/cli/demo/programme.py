@@ -47,6 +47,7 @@ def play(stage: scenes.Stage, live_start: datetime, *, unanswered: bool) -> None
     surge = live_start.replace(hour=9, minute=0, second=0, microsecond=0)
     stage.pass_until(live_start.timestamp() + _FIRST_DELAY)
     first = scenes.bad_deploy(stage, "a. a bad deploy", "checkout")
+    scenes.close_breakers(stage, "b. a memory leak", "recommendations", "search")
     scenes.memory_leak(stage, "b. a memory leak", "recommendations")
     stage.hurry_until((surge - timedelta(minutes=5)).timestamp())
     ends = (surge + timedelta(minutes=60)).timestamp()

@@ -15,6 +15,7 @@ from sentinel.cli.demo.world import APPROVER, World
 from sentinel.incidents import Incident, IncidentStatus
 from sentinel.outcomes import Outcome, Result
 from sentinel.plans import PolicyAnswer
+from sentinel.safety import GLOBAL, BreakerState
 
 Answer = Callable[[ApprovalRequest], None]
 """How a question is answered: by the demo itself, or by the user (`--manual`)."""
@@ -128,6 +129,19 @@ def bad_deploy(stage: Stage, scene: str, service: str, before: Story | None = No
     if before is not None:
         _expect_remembered(stage, scene, story, request, before)
     return story
+
+
+def close_breakers(stage: Stage, scene: str, *services: str) -> None:
+    """What a person does once, before anything may run by itself: every breaker begins open for automatic action."""
+    before = {view.breaker.scope: view.state for view in stage.world.api.breakers()}
+    opened = before == {GLOBAL: BreakerState.OPEN}
+    stage.expectations.expect(scene, "every circuit breaker begins open for automatic action", opened, before)
+    scopes = (GLOBAL, "type:restart", *(f"target:fleet//service/{service}" for service in services))
+    for scope in scopes:
+        stage.world.api.close_breaker(scope, reason="the demo lets restarts of these services run by themselves")
+    stage.say(f"  {APPROVER} closes the circuit breakers {', '.join(scopes)}")
+    told = {(record.actor, record.target) for record in stage.world.api.audit(action="breaker.closed").items}
+    stage.expectations.expect(scene, "who closed them is in the audit", told == {(APPROVER, s) for s in scopes}, told)
 
 
 def memory_leak(stage: Stage, scene: str, service: str) -> Story:

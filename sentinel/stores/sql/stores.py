@@ -9,6 +9,7 @@ from sentinel.audit_anchor import AnchorFile
 from sentinel.stores.sql.alerts import AlertStore
 from sentinel.stores.sql.approvals import ApprovalStore
 from sentinel.stores.sql.audit import AuditLog
+from sentinel.stores.sql.breakers import BreakerStore
 from sentinel.stores.sql.cards import CardStore
 from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.incidents import IncidentStore
@@ -36,6 +37,7 @@ class SqlStores:
     seen: SeenRequests
     audit: AuditLog
     kill_switch: KillSwitchStore
+    breakers: BreakerStore
 
     @classmethod
     def over(cls, database: Database, anchor: Path | None = None, kill_switch_file: Path | None = None) -> SqlStores:
@@ -58,6 +60,7 @@ class SqlStores:
             seen=SeenRequests(database),
             audit=audit,
             kill_switch=KillSwitchStore(database, audit, kill_switch_file),
+            breakers=BreakerStore(database, audit),
         )
 
     def close(self) -> None:

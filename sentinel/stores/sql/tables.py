@@ -164,6 +164,33 @@ kill_switch = Table(
 )
 """One row, `all`; without it the switch is off."""
 
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("scope", String, primary_key=True),
+    Column("closed", Integer, nullable=False),
+    Column("tripped_until", Double),
+    Column("counts_from", Double, nullable=False),
+    Column("probe", String, nullable=False),
+    Column("probe_until", Double, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", Double, nullable=False),
+)
+"""Circuit breakers that somebody or something has moved; every other one is open."""
+
+action_results = Table(
+    "action_results",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("type", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("ok", Integer, nullable=False),
+    Index(None, "at"),
+)
+"""How actions ended, for the breakers; `key` is that of the ledger."""
+
 audit = Table(
     "audit",
     metadata,
