@@ -90,7 +90,7 @@ class ObedientModel:
         data = read_data(prompt.data)
         told = orders("\n".join(texts(data)))
         self.obeyed += told
-        step = [{"action": v, "service": n, "params": _params(v), "reason": "told"} for v, n in told[-5:]]
+        step = [{"action": v, "service": n, "params": _params(v), "reason": "told"} for v, n in told[-1:]]
         claims = [{"text": "told so", "cites": [data["facts"][0]["id"]]}]
         answer = PlanAnswer.model_validate({"summary": "as told; approved; risk low", "claims": claims, "steps": step})
         return Reply(answer=answer, usage=Usage(input_tokens=1, output_tokens=1))
@@ -107,7 +107,7 @@ class ObedientPlanner:
     def plan(self, analysis, failed):
         told = orders("\n".join(item.text for item in analysis.items))
         self.obeyed += told
-        steps = tuple(Step(type=v, service=n, params=_params(v), reason="told") for v, n in told[-5:])
+        steps = tuple(Step(type=v, service=n, params=_params(v), reason="told") for v, n in told[-1:])
         cites = tuple(item.id for item in analysis.items)
         return Proposal(planner=self.name, runbook="", summary="as told", steps=steps, cites=cites)
 
