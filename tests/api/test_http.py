@@ -135,6 +135,7 @@ def test_health_says_what_the_parts_say(serve, probes, ready, state):
     assert [part["name"] for part in detailed.json()["components"]] == [
         *(probe.name for probe in probes),
         "audit_anchor",
+        "kill_switch",
     ]
     with api.client(Role.VIEWER) as client:
         assert client.health().state is HealthState(state)
