@@ -31,7 +31,7 @@ def reject_view(request_id: str, digest: str, channel: str) -> dict[str, Any]:
             {
                 "type": "input",
                 "block_id": REASON_BLOCK,
-                "label": _plain("Why? The next plan takes it into account."),
+                "label": _plain("Why? It goes into the outcome and the audit."),
                 "element": {
                     "type": "plain_text_input",
                     "action_id": REASON_INPUT,
