@@ -33,7 +33,7 @@ class ArchiveSettings(Section):
     """How the archive batches and waits."""
 
     group: str = "sentinel-archive"
-    """Consumer group that holds the archive's offsets. One archive at a time uses it."""
+    """Consumer group that holds the archive's offsets, behind `kafka.topic_prefix`. One archive at a time uses it."""
     batch_messages: int = Field(default=5_000, ge=1)
     """Most messages copied at once. Default 5,000."""
     batch_seconds: float = Field(default=1.0, gt=0)
@@ -90,7 +90,7 @@ class Archive:
         """Copy batch after batch until `stop` is set. Raises `PermanentError` for what waiting cannot mend."""
         ensure_topics(self._kafka)
         topics = [self._topics.telemetry, self._topics.decisions]
-        with GroupConsumer(self._kafka, topics, self._settings.group) as consumer:
+        with GroupConsumer(self._kafka, topics, f"{self._kafka.topic_prefix}{self._settings.group}") as consumer:
             while not stop.is_set():
                 records = self._collect(consumer, stop)
                 if records and self._copy(records, stop):
