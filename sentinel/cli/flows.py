@@ -66,7 +66,9 @@ def _topics(settings: Settings) -> Topics:
 
 def _reading(settings: Settings, name: str, stop: threading.Event, *, to_end: bool = False) -> Reading:
     ensure_topics(settings.kafka)
-    return settings.flow.reading(settings.kafka, f"{settings.kafka.topic_prefix}sentinel-{name}", stop, stop_at_end=to_end)
+    return settings.flow.reading(
+        settings.kafka, f"{settings.kafka.topic_prefix}sentinel-{name}", stop, stop_at_end=to_end
+    )
 
 
 def _detecting(settings: Settings) -> DetectParts:
