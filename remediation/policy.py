@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 
 from remediation.breakers import asked_by, stopped_by
 from remediation.catalogue import CATALOGUE, check_params, find_type
+from remediation.limits import Deed, exceeded
+from remediation.schedules import Instead, untimely
 from remediation.settings import AllowRule, AutomaticRule, Mode, PolicySettings
 from sentinel.canonical import digest
 from sentinel.catalogue import ServiceCatalogue
@@ -22,12 +24,14 @@ _STRICTNESS = {PolicyAnswer.ALLOW: 0, PolicyAnswer.ASK: 1, PolicyAnswer.DENY: 2}
 class Conditions:
     """How things stand at `now` (wall seconds): read anew for each decision.
 
-    `breakers` by scope; one that is missing is open. `attempt` names the attempt that asks, which may be a probe.
+    `breakers` by scope; one that is missing is open. `deeds` are the actions that began lately, those of the attempt
+    that asks left out. `attempt` names that one: it may be a probe.
     """
 
     now: float
     kill_switch: KillSwitch
     breakers: Mapping[str, Breaker]
+    deeds: Sequence[Deed] = ()
     attempt: str = ""
 
 
@@ -36,17 +40,22 @@ class PolicyContext:
     """What policy knows beside the action, from configuration, topology and the live state, never from a planner.
 
     `affected`: services that may notice the action, the target included; empty when the target is unknown.
-    `tier`: the target's tier, 0 earns the money; None when the target is unknown.
+    `earlier`: the actions of the same plan that come before it. `tier`: the target's tier, 0 earns the money; None when the target is unknown.
     """
 
     settings: PolicySettings
     affected: frozenset[str]
     tier: int | None
     conditions: Conditions
+    earlier: tuple[Action, ...] = ()
 
 
 def context_of(
-    action: Action, settings: PolicySettings, services: ServiceCatalogue, conditions: Conditions
+    action: Action,
+    settings: PolicySettings,
+    services: ServiceCatalogue,
+    conditions: Conditions,
+    earlier: tuple[Action, ...] = (),
 ) -> PolicyContext:
     """The context of one action; the blast radius comes from the call graph."""
     entry = services.services.get(action.target.name)
@@ -55,6 +64,7 @@ def context_of(
         affected=blast_radius(action, services),
         tier=entry.tier if entry else None,
         conditions=conditions,
+        earlier=earlier,
     )
 
 
@@ -99,7 +109,10 @@ def decide_plan(
     plan: Plan, settings: PolicySettings, services: ServiceCatalogue, conditions: Conditions
 ) -> PolicyVerdict:
     """Policy's verdict on a whole plan, from settings, topology and conditions as they are now."""
-    verdicts = [decide(action, context_of(action, settings, services, conditions)) for action in plan.actions]
+    verdicts = [
+        decide(action, context_of(action, settings, services, conditions, plan.actions[:index]))
+        for index, action in enumerate(plan.actions)
+    ]
     version = policy_version(settings)
     if plan.actions and plan.planner not in settings.trusted_planners:
         reason = f"planner: what {plan.planner} proposes is always asked"
@@ -132,6 +145,8 @@ def _denials(action: Action, context: PolicyContext) -> list[str]:
     if len(context.affected) > settings.max_affected:
         reasons.append(f"blast radius: {len(context.affected)} services, more than {settings.max_affected}")
     conditions = context.conditions
+    reasons += exceeded(action, context.earlier, conditions.deeds, settings.limits, conditions.now)
+    reasons += untimely(action, settings.freezes, settings.hours, conditions.now)[Instead.DENY]
     return reasons + stopped_by(action, conditions.breakers, conditions.now, conditions.attempt)
 
 
@@ -156,19 +171,21 @@ def _questions(action: Action, context: PolicyContext) -> tuple[list[str], list[
     rules = [rule for rule in settings.automatic if rule.action == action.type]
     if not rules:
         return [f"automatic: {action.type} is not listed"], []
-    opened = asked_by(action, context.conditions.breakers, context.conditions.now)
+    now = context.conditions.now
+    stops = asked_by(action, context.conditions.breakers, now)
+    stops += untimely(action, settings.freezes, settings.hours, now)[Instead.ASK]
     problems: list[str] = []
     for rule in rules:
         over = _over_limits(action, context, rule)
-        if not over and opened:
-            return opened, []
+        if not over and stops:
+            return stops, []
         if not over:
             reach = f"{len(context.affected)} services"
             return [], [
                 f"automatic: {action.type} is listed; {action.risk} risk, {action.expected_downtime:g} s, {reach}"
             ]
         problems.extend(over)
-    return problems + opened, []
+    return problems + stops, []
 
 
 def _over_limits(action: Action, context: PolicyContext, rule: AutomaticRule) -> list[str]:

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from remediation.limits import DEFAULT_LIMITS, RateLimit
 from remediation.planners.llm_settings import LlmSettings
+from remediation.schedules import ChangeFreeze, Hours
 from sentinel.config import Section
 from sentinel.plans import Risk
 
@@ -81,6 +83,13 @@ class PolicySettings(Section):
     trusted_planners: tuple[str, ...] = ("runbook",)
     """Planners whose plans may run without a person. Default runbooks alone: what a language model proposes is always
     asked, because it has read text that anybody may have written."""
+    limits: tuple[RateLimit, ...] = DEFAULT_LIMITS
+    """How many actions may begin in a while; what is above is denied, approved or not. Default 5 a minute and 30 an hour
+    over all, 6 an hour on one service, 3 an hour on one target."""
+    freezes: tuple[ChangeFreeze, ...] = ()
+    """Spans of time in which nothing is changed. Default none."""
+    hours: tuple[Hours, ...] = ()
+    """Hours in which actions run as usual. Default none: at any time."""
     breakers: BreakerSettings = BreakerSettings()
     """When failures stop all actions of a kind or on a target."""
     dry_run: bool = False

@@ -46,7 +46,8 @@ _MANY = 60
 """Characters of a default beyond which only its keys are shown."""
 
 _WORDS = {
-    "AwareDatetime": "time with zone", "time": "time of day", "str": "text", "int": "whole number", "float": "number",
+    "AwareDatetime": "time with zone", "datetime": "date and time", "time": "time of day", "str": "text",
+    "int": "whole number", "float": "number",
     "bool": "true or false", "NoneType": "null", "SecretStr": "text, secret",
 }  # fmt: skip
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}

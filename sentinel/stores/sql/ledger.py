@@ -56,8 +56,10 @@ class Ledger:
             text = connection.execute(sa.select(_LEDGER.c.document).where(_LEDGER.c.key == key)).scalar_one_or_none()
         return None if text is None else from_document(text, LedgerEntry)
 
-    def find(self, *, run_id: str = "", incident_id: str = "", status: LedgerStatus | None = None) -> list[LedgerEntry]:
-        """Entries that match every given filter, oldest first."""
+    def find(
+        self, *, run_id: str = "", incident_id: str = "", status: LedgerStatus | None = None, since: float | None = None
+    ) -> list[LedgerEntry]:
+        """Entries that match every given filter, oldest first; `since` bounds when they began (wall time)."""
         query = sa.select(_LEDGER.c.document).order_by(_LEDGER.c.started_at, _LEDGER.c.key)
         if run_id:
             query = query.where(_LEDGER.c.run_id == run_id)
@@ -65,6 +67,8 @@ class Ledger:
             query = query.where(_LEDGER.c.incident_id == incident_id)
         if status is not None:
             query = query.where(_LEDGER.c.status == status.value)
+        if since is not None:
+            query = query.where(_LEDGER.c.started_at >= since)
         with self._database.read() as connection:
             return [from_document(text, LedgerEntry) for text in connection.execute(query).scalars()]
 

@@ -136,6 +136,7 @@ ledger = Table(
     Column("status", String, nullable=False),
     Column("started_at", Double, nullable=False),
     Column("document", Text, nullable=False),
+    Index(None, "started_at"),
     Index(None, "run_id"),
     Index(None, "incident_id"),
     Index(None, "status"),

@@ -1,0 +1,83 @@
+"""Rate limits: how many actions may begin in a while, on one target, on one service, of one type, at all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from sentinel.config import Section
+from sentinel.plans import Action
+
+
+class Per(StrEnum):
+    """What a rate limit counts together."""
+
+    EVERYTHING = "everything"
+    TYPE = "type"
+    SERVICE = "service"
+    TARGET = "target"
+
+
+class RateLimit(Section):
+    """At most `count` actions begin within any `seconds`, counted in the ledger over all workers; undos do not count."""
+
+    per: Per
+    """`everything`, or separately for each `type` of action, `service` (the target's name) or `target` (with backend,
+    namespace and kind). No default."""
+    count: int = Field(ge=1)
+    """Most actions. No default."""
+    seconds: Annotated[float, Field(gt=0)]
+    """Wall seconds, such as 60 or 3600. No default."""
+
+
+DEFAULT_LIMITS = (
+    RateLimit(per=Per.EVERYTHING, count=5, seconds=60),
+    RateLimit(per=Per.EVERYTHING, count=30, seconds=3600),
+    RateLimit(per=Per.SERVICE, count=6, seconds=3600),
+    RateLimit(per=Per.TARGET, count=3, seconds=3600),
+)
+"""What holds where nothing is configured: more than a person would do by hand, and far less than a loop gone wild."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """One action that began at `at` (wall time)."""
+
+    at: float
+    action: Action
+
+
+def exceeded(
+    action: Action, earlier: Sequence[Action], deeds: Sequence[Deed], limits: Sequence[RateLimit], now: float
+) -> list[str]:
+    """The limits that `action` would break. `earlier` are the actions of its own plan that come before it."""
+    reasons = []
+    for limit in limits:
+        mine = _counted(action, limit.per)
+        recent = [deed.action for deed in deeds if deed.at > now - limit.seconds]
+        done = sum(_counted(one, limit.per) == mine for one in (*recent, *earlier))
+        if done >= limit.count:
+            of = f" of {limit.per} {mine}" if mine else ""
+            reasons.append(f"rate limit: {done} actions{of} within {limit.seconds:g} s, and {limit.count} may be")
+    return reasons
+
+
+def longest(limits: Sequence[RateLimit]) -> float:
+    """Seconds back from which deeds matter; 0 without limits."""
+    return max((limit.seconds for limit in limits), default=0.0)
+
+
+def _counted(action: Action, per: Per) -> str:
+    match per:
+        case Per.TYPE:
+            return action.type
+        case Per.SERVICE:
+            return action.target.name
+        case Per.TARGET:
+            return action.target.key
+        case Per.EVERYTHING:
+            return ""
