@@ -99,7 +99,9 @@ class Nodes:
         verdict = decide_plan(plan, settings, parts.services, read_conditions(parts, about(state), plan))
         digest = approval_digest(plan, previews, verdict.policy_version)
         text = f"{verdict.answer}: {'; '.join(verdict.reasons)}"
-        self._story.tell(state, "policy", text, key=f"{digest}:{state['question']}", digest=digest)
+        said = {"answer": verdict.answer.value, "reasons": list(verdict.reasons), "version": verdict.policy_version}
+        details = {**said, "actions": list(lines(plan.actions))}
+        self._story.tell(state, "policy", text, key=f"{digest}:{state['question']}", digest=digest, details=details)
         self._story.decide(state, self._incident(state), digest, verdict.answer, text, stage="policy")
         kept: RunState = {"previews": plain(previews), "verdict": plain(verdict), "digest": digest, "request_id": ""}
         if verdict.answer is PolicyAnswer.DENY:

@@ -9,7 +9,7 @@ import typer
 
 import sentinel
 from sentinel import logs
-from sentinel.cli import approvals, audit, configuration, data, explain, incidents, keys, processes, safety
+from sentinel.cli import approvals, audit, configuration, data, explain, incidents, keys, policy, processes, safety
 from sentinel.cli.demo import command as demo
 
 app = typer.Typer(
@@ -48,12 +48,13 @@ def main_options(
     context.obj = config
 
 
-for part in (demo, processes, data, configuration, explain):
+for part in (demo, processes, data, configuration, explain, policy):
     part.register(app)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
+app.add_typer(policy.app, name="policy")
 app.add_typer(safety.kill_switch_app, name="kill-switch")
 app.add_typer(safety.breakers_app, name="breakers")
 

@@ -14,7 +14,7 @@ from tests.cli.running import ROOT, sentinel
 COMMANDS = commands()
 TABLES = [
     ("incidents", "list"), ("incidents", "show"), ("approvals", "list"), ("approvals", "show"), ("audit", "list"),
-    ("audit", "verify"), ("check",), ("explain",), ("replay",), ("kill-switch", "show"), ("breakers", "list"),
+    ("audit", "verify"), ("check",), ("explain",), ("replay",), ("kill-switch", "show"), ("breakers", "list"), ("policy", "explain"), ("test",),
 ]  # fmt: skip
 
 
@@ -22,7 +22,7 @@ def test_no_command_is_missing() -> None:
     assert {words[0] for words in COMMANDS} >= {
         "demo", "up", "run", "worker", "api", "broker", "fleet", "produce", "replay", "check", "schema", "explain",
         "incidents", "approvals", "audit", "keys", "kill-switch",
-        "breakers",
+        "breakers", "policy", "test",
     }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def test_where_there_is_a_table_there_is_json(words: tuple[str, ...]) -> None:
     assert any("--json" in parameter.opts for parameter in COMMANDS[words].params)
 
 
-@pytest.mark.parametrize("group", ["incidents", "approvals", "audit", "keys"])
+@pytest.mark.parametrize("group", ["incidents", "approvals", "audit", "keys", "kill-switch", "breakers", "policy"])
 def test_a_group_without_a_command_lists_its_commands(group: str) -> None:
     shown = sentinel(group).output
     for words in COMMANDS:

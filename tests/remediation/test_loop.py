@@ -235,3 +235,12 @@ def test_messages_that_cannot_be_read_are_passed_over(world):
     world.push(memory_leak(id="inc-2"))
     world.steps()
     assert [one.id for one in world.stores.incidents.open_incidents()] == ["inc-2"]
+
+
+def test_a_decision_of_policy_keeps_its_reasons(world):
+    one = bad_deploy()
+    world.open(one)
+    (row,) = [row for row in world.stores.runs.timeline(one.id) if row.kind == "policy"]
+    assert row.details["answer"] == "ask"
+    assert row.details["actions"] == ["rollback checkout"]
+    assert row.details["reasons"] == list(world.pending()[0].verdict.reasons)
