@@ -35,7 +35,7 @@ class RateLimit(Section):
 
 
 DEFAULT_LIMITS = (
-    RateLimit(per=Per.EVERYTHING, count=5, seconds=60),
+    RateLimit(per=Per.EVERYTHING, count=10, seconds=60),
     RateLimit(per=Per.EVERYTHING, count=30, seconds=3600),
     RateLimit(per=Per.SERVICE, count=6, seconds=3600),
     RateLimit(per=Per.TARGET, count=3, seconds=3600),

@@ -84,7 +84,7 @@ class PolicySettings(Section):
     """Planners whose plans may run without a person. Default runbooks alone: what a language model proposes is always
     asked, because it has read text that anybody may have written."""
     limits: tuple[RateLimit, ...] = DEFAULT_LIMITS
-    """How many actions may begin in a while; what is above is denied, approved or not. Default 5 a minute and 30 an hour
+    """How many actions may begin in a while; what is above is denied, approved or not. Default 10 a minute and 30 an hour
     over all, 6 an hour on one service, 3 an hour on one target."""
     freezes: tuple[ChangeFreeze, ...] = ()
     """Spans of time in which nothing is changed. Default none."""
