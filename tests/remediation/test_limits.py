@@ -115,7 +115,8 @@ def test_of_two_that_were_decided_at_once_one_begins(make_world):
     world.executor.meanwhile = lambda: ended.append(execute(world.parts, second).stop)
     done = execute(world.parts, first)
     assert ended == [None]
-    assert done.stop is not None
+    assert done.stop is Stop.DENIED, "not by the drift that the other one made"
+    assert "rate limit" in done.reason
     assert len(world.fleet.actions) == 1
 
 
