@@ -89,12 +89,19 @@ class Archive:
     def run(self, stop: threading.Event) -> None:
         """Copy batch after batch until `stop` is set. Raises `PermanentError` for what waiting cannot mend."""
         ensure_topics(self._kafka)
-        topics = [self._topics.telemetry, self._topics.decisions]
-        with GroupConsumer(self._kafka, topics, f"{self._kafka.topic_prefix}{self._settings.group}") as consumer:
+        opened: list[GroupConsumer] = []
+        # A broker that answers may still be electing the group's coordinator: the offsets can be asked for a moment later.
+        if not self._try(lambda: opened.append(self._open()), "offsets", stop):
+            return
+        with opened[0] as consumer:
             while not stop.is_set():
                 records = self._collect(consumer, stop)
                 if records and self._copy(records, stop):
                     self._try(consumer.commit, "commit", stop)
+
+    def _open(self) -> GroupConsumer:
+        topics = [self._topics.telemetry, self._topics.decisions]
+        return GroupConsumer(self._kafka, topics, f"{self._kafka.topic_prefix}{self._settings.group}")
 
     def _collect(self, consumer: GroupConsumer, stop: threading.Event) -> list[Record]:
         records: list[Record] = []
