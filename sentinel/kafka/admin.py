@@ -18,7 +18,7 @@ TIMEOUT = 10.0
 
 
 def ensure_topics(settings: KafkaSettings) -> None:
-    """Create the topics that do not exist yet; existing ones are left as they are.
+    """Create the topics that do not exist yet; existing ones are left as they are, and need no right to create.
 
     `telemetry` has `telemetry_partitions`, every other topic one: `alerts` and `outcomes` because their reader groups
     in the order of arrival, the others because they are small. `incidents` is compacted: the last revision of each stays.
@@ -34,7 +34,12 @@ def ensure_topics(settings: KafkaSettings) -> None:
         *(NewTopic(name, 1, settings.replication_factor) for name in small),
     ]
     admin = _admin(settings)  # the client must outlive its answers
-    for name, created in admin.create_topics(wanted, operation_timeout=TIMEOUT).items():
+    names = {each.topic for each in wanted}
+    missing = names - _shown(admin, settings)
+    if not missing:
+        return
+    making = [each for each in wanted if each.topic in missing]
+    for name, created in admin.create_topics(making, operation_timeout=TIMEOUT).items():
         try:
             created.result(TIMEOUT * 2)
         except KafkaException as error:
@@ -42,7 +47,7 @@ def ensure_topics(settings: KafkaSettings) -> None:
                 raise from_exception(error, f"creating topic {name!r} at {settings.bootstrap}") from error
         except TimeoutError as error:
             raise TransientError(f"creating topic {name!r} at {settings.bootstrap}: no answer in time") from error
-    _wait_until_shown(admin, {each.topic for each in wanted}, settings)
+    _wait_until_shown(admin, names, settings)
 
 
 def check_broker(settings: KafkaSettings, timeout: float = TIMEOUT) -> None:
@@ -87,15 +92,19 @@ def _wait_until_shown(admin: AdminClient, names: set[str], settings: KafkaSettin
     """A topic that was created, by this process or another, takes a moment to reach the metadata that clients get."""
     end = time.monotonic() + TIMEOUT
     while True:
-        try:
-            missing = names - admin.list_topics(timeout=TIMEOUT).topics.keys()
-        except KafkaException as error:
-            raise from_exception(error, f"looking for the topics at {settings.bootstrap}") from error
+        missing = names - _shown(admin, settings)
         if not missing:
             return
         if time.monotonic() > end:
             raise TransientError(f"topic {min(missing)!r} was created, but {settings.bootstrap} does not show it")
         time.sleep(0.05)
+
+
+def _shown(admin: AdminClient, settings: KafkaSettings) -> set[str]:
+    try:
+        return set(admin.list_topics(timeout=TIMEOUT).topics)
+    except KafkaException as error:
+        raise from_exception(error, f"looking for the topics at {settings.bootstrap}") from error
 
 
 def _admin(settings: KafkaSettings) -> AdminClient:

@@ -16,6 +16,7 @@ from sentinel.errors import PermanentError, TransientError
 from sentinel.kafka import Publisher, Record, ensure_topics
 from sentinel.telemetry import TelemetrySettings
 from sentinel.topics import Topics, encode
+from tests.services.mock_cluster import NOT_COORDINATOR, OFFSET_FETCH, mock_cluster
 
 START = 1_700_000_000.0
 SETTINGS = ArchiveSettings(batch_seconds=0.1, longest_pause=0.5)
@@ -162,3 +163,16 @@ def test_what_waiting_cannot_mend_ends_the_archive(kafka):
         publisher.publish(Topics(kafka.topic_prefix).telemetry, "s", json.dumps(event(1)).encode())
     with pytest.raises(PermanentError, match="no such table"):
         archive_to(kafka, Broken()).run(threading.Event())
+
+
+def test_an_archive_waits_while_the_broker_elects_the_coordinator_of_its_group():
+    with mock_cluster() as cluster:
+        settings = KafkaSettings(bootstrap=cluster.bootstrap, topic_prefix="t.")
+        topics, history = Topics("t."), History()
+        with Publisher(settings) as publisher:
+            names = (topics.telemetry, topics.rejected, topics.alerts, topics.incidents)
+            for topic in (*names, topics.decisions, topics.outcomes, topics.commands):
+                publisher.publish(topic, "s", json.dumps(event(1)).encode())
+        cluster.answer(OFFSET_FETCH, [NOT_COORDINATOR] * 2)
+        with Running(settings, history):
+            wait_for(lambda: len(history.points) == 1)
