@@ -7,66 +7,13 @@ does not know.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from remediation.action_types import ActionType, IntegerParam, TextParam
 from sentinel.canonical import digest, short_id
 from sentinel.errors import RefusedError
 from sentinel.plans import Action, Plan, Risk, Scalar, Target
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntegerParam:
-    """A whole number within [low, high]."""
-
-    low: int
-    high: int
-
-    def problem(self, value: Scalar) -> str:
-        """Why `value` does not fit, or an empty string."""
-        if not isinstance(value, int) or isinstance(value, bool):
-            return f"must be a whole number, not {value!r}"
-        return "" if self.low <= value <= self.high else f"must be between {self.low} and {self.high}, not {value}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextParam:
-    """A short text that matches `pattern` as a whole."""
-
-    pattern: str
-
-    def problem(self, value: Scalar) -> str:
-        """Why `value` does not fit, or an empty string."""
-        if not isinstance(value, str):
-            return f"must be a text, not {value!r}"
-        return "" if re.fullmatch(self.pattern, value) else f"must match {self.pattern}, not {value!r}"
-
-
-Param = IntegerParam | TextParam
-"""The type and bounds of one parameter; every parameter is required."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionType:
-    """One entry: `expected_downtime` in seconds; `inverse` names the type that undoes it, empty where nothing does.
-
-    `plannable` is False for types that exist only to undo another.
-    """
-
-    name: str
-    text: str
-    params: Mapping[str, Param]
-    risk: Risk
-    expected_downtime: float
-    inverse: str = ""
-    plannable: bool = True
-
-    @property
-    def reversible(self) -> bool:
-        """Whether the pre-state can be put back."""
-        return bool(self.inverse)
-
 
 _TYPES = (
     ActionType(
@@ -104,7 +51,7 @@ _TYPES = (
 )
 
 CATALOGUE: Mapping[str, ActionType] = {entry.name: entry for entry in _TYPES}
-"""Every action type by name."""
+"""Every action type by name. Those of one backend alone have a module of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +94,16 @@ def find_type(name: str) -> ActionType:
     return entry
 
 
+def check_backend(action_type: ActionType, target: Target) -> None:
+    """Raise `RefusedError` (rule `catalogue`) when the type belongs to another backend than the target's."""
+    if not action_type.belongs(target.backend):
+        raise RefusedError("catalogue", f"{action_type.name} is of {action_type.backend}, {target.key} is not")
+
+
 def make_action(action_id: str, step: Step, target: Target) -> Action:
     """An action with the catalogue's risk, downtime and reversibility; raises `RefusedError` for a step that misfits."""
     entry = find_type(step.type)
+    check_backend(entry, target)
     check_params(entry, step.params)
     return Action(
         id=action_id,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from remediation.breakers import asked_by, stopped_by
-from remediation.catalogue import CATALOGUE, check_params, find_type
+from remediation.catalogue import CATALOGUE, check_backend, check_params, find_type
 from remediation.limits import Deed, exceeded
 from remediation.schedules import Instead, untimely
 from remediation.settings import AllowRule, AutomaticRule, Mode, PolicySettings
@@ -154,6 +154,7 @@ def _misfit(action: Action) -> str:
     """Why the action does not say what the catalogue says, or an empty string."""
     try:
         entry = find_type(action.type)
+        check_backend(entry, action.target)
         check_params(entry, action.params)
     except RefusedError as error:
         return error.reason

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from remediation.catalogue import CATALOGUE, IntegerParam, Step, check_params
+from remediation.action_types import IntegerParam
+from remediation.catalogue import CATALOGUE, Step, check_params
 from remediation.evidence import Analysis, recent_changes
 from sentinel.alerts import FaultKind
 from sentinel.config import Section
@@ -143,12 +144,17 @@ def fits(book: Runbook, analysis: Analysis) -> tuple[str, ...]:
 
 
 def steps_of(book: Runbook, analysis: Analysis) -> tuple[Step, ...] | None:
-    """The steps with their parameters computed; None when one cannot be (unknown target or field, already at a bound)."""
-    state = analysis.states.get(analysis.suspect)
-    if analysis.suspect not in analysis.targets or state is None:
+    """The steps with their parameters computed; None when one cannot be (unknown target or field, already at a bound).
+
+    None too when a step belongs to another backend than the target.
+    """
+    state, target = analysis.states.get(analysis.suspect), analysis.targets.get(analysis.suspect)
+    if target is None or state is None:
         return None
     steps = []
     for step in book.steps:
+        if not CATALOGUE[step.action].belongs(target.backend):
+            return None
         params = {name: _compute(step.action, name, value, state) for name, value in step.params.items()}
         known = {name: value for name, value in params.items() if value is not None}
         if len(known) < len(params):

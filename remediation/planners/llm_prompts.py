@@ -1,6 +1,6 @@
 """Makes the question for a model: instructions from a versioned file, and the evidence as one delimited JSON block. Pure.
 
-The instructions depend on the file and the action catalogue alone. Everything that came from outside is in the block, where
+The instructions depend on the file, the action catalogue and the targets' backends alone. Everything that came from outside is in the block, where
 it cannot end the block: the JSON is plain ASCII, with `<`, `>` and `&` escaped.
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from remediation.catalogue import CATALOGUE, ActionType, IntegerParam, Param, describe
+from remediation.action_types import ActionType, IntegerParam, Param
+from remediation.catalogue import CATALOGUE, describe
 from remediation.evidence import Analysis, EvidenceItem, FailedAttempt
 from remediation.planners.llm_calls import Prompt
 from remediation.planners.llm_settings import LlmSettings
@@ -30,7 +31,7 @@ _FIRST = ("suspect", "alert", "change", "outcome", "similar", "target", "missing
 
 def make_prompt(analysis: Analysis, failed: Sequence[FailedAttempt], settings: LlmSettings) -> Prompt:
     """The question about one incident; the same evidence gives the same bytes."""
-    system = instructions(CURRENT)
+    backends = frozenset(target.backend for target in analysis.targets.values())
     document = {
         "incident": {"kind": analysis.incident.kind.value, "title": _cut(analysis.incident.title, settings)},
         "first_suspect": analysis.suspect,
@@ -40,18 +41,23 @@ def make_prompt(analysis: Analysis, failed: Sequence[FailedAttempt], settings: L
             {"steps": [describe(action) for action in attempt.actions], "result": attempt.result} for attempt in failed
         ],
     }
-    return Prompt(version=version_of(CURRENT), system=system, data=f"{BEGIN}\n{_escaped(document)}\n{END}")
+    return Prompt(
+        version=version_of(CURRENT, backends),
+        system=instructions(CURRENT, backends),
+        data=f"{BEGIN}\n{_escaped(document)}\n{END}",
+    )
 
 
-def instructions(name: str) -> str:
-    """The instructions of one version with the action catalogue in them."""
-    actions = "\n".join(_action(entry) for entry in CATALOGUE.values() if entry.plannable)
+def instructions(name: str, backends: frozenset[str] = frozenset()) -> str:
+    """The instructions of one version with the action catalogue in them, as far as it can act on these backends."""
+    known = [entry for entry in CATALOGUE.values() if entry.backend == "" or entry.backend in backends]
+    actions = "\n".join(_action(entry) for entry in known if entry.plannable)
     return Template((_FOLDER / f"{name}.md").read_text(encoding="utf-8")).substitute(catalogue=actions)
 
 
-def version_of(name: str) -> str:
+def version_of(name: str, backends: frozenset[str] = frozenset()) -> str:
     """`plan-v1@` and 8 hexadecimal digits of the instructions, so that an edited file shows."""
-    return f"{name}@{digest(instructions(name))[:8]}"
+    return f"{name}@{digest(instructions(name, backends))[:8]}"
 
 
 def read_data(data: str) -> Any:
