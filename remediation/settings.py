@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, JsonValue, model_validator
 
 from remediation.limits import DEFAULT_LIMITS, RateLimit
 from remediation.planners.llm_settings import LlmSettings
@@ -155,13 +155,43 @@ class FleetSettings(Section):
     """Seconds for one call, connection included. Default 5."""
 
 
-class ExecutorSettings(Section):
-    """What acts on targets."""
+DRY_RUN = "dry_run"
+"""The `kind` of a new installation."""
 
-    kind: Literal["fleet", "dry_run"] = "dry_run"
-    """`dry_run` (default) records what would be done and changes nothing; `fleet` acts on the simulated fleet."""
+BUILT_IN = ("fleet",)
+"""Backends whose executors come with Sentinel."""
+
+
+class ExecutorSettings(Section):
+    """What acts on targets. A service names its executor by `backend` in the service catalogue."""
+
+    kind: str | tuple[str, ...] = DRY_RUN
+    """What really acts: `dry_run` (default) records what would be done and changes nothing, anywhere; `fleet` acts on the
+    simulated fleet; any other backend that is configured here by its name; several as a list. The others only look."""
     fleet: FleetSettings = FleetSettings()
     """Where the simulated fleet is."""
+    plugins: dict[str, dict[str, JsonValue]] = {}
+    """Executors of installed packages, by backend, each with its own settings. Default none: a package that is installed
+    and not named here is not loaded."""
+
+    @property
+    def acting(self) -> frozenset[str]:
+        """The backends that really act."""
+        return frozenset({self.kind} if isinstance(self.kind, str) else self.kind) - {DRY_RUN}
+
+    @property
+    def shown(self) -> str:
+        """What acts, for a person."""
+        return ", ".join(sorted(self.acting)) or DRY_RUN
+
+    @model_validator(mode="after")
+    def _known(self) -> ExecutorSettings:
+        if taken := sorted(self.plugins.keys() & {DRY_RUN, *BUILT_IN}):
+            raise ValueError(f"plugins: {', '.join(taken)} comes with Sentinel; give yours another name")
+        if unknown := sorted(self.acting - {*BUILT_IN, *self.plugins}):
+            known = ", ".join((DRY_RUN, *BUILT_IN, *self.plugins))
+            raise ValueError(f"kind: there is no executor {', '.join(unknown)}; there are {known}")
+        return self
 
 
 class RemediationSettings(Section):

@@ -17,9 +17,7 @@ from api.parts import ApiParts
 from api.server import run_api as serve_api
 from remediation.checkpoints import open_checkpointer, worker_name
 from remediation.consultations import ConsultationLog
-from remediation.executors.dry_run import DryRunExecutor
-from remediation.executors.fleet import FleetExecutor
-from remediation.executors.protocol import Executor
+from remediation.executors.opening import open_executors
 from remediation.graph import build_graph
 from remediation.intake import Intake, open_source
 from remediation.journal import Journal
@@ -115,15 +113,14 @@ def run_worker(settings: Settings, stores: SqlStores, stop: threading.Event) -> 
 @contextmanager
 def _worker_parts(settings: Settings, stores: SqlStores, notifier: Notifier) -> Iterator[Parts]:
     remediation = settings.remediation
-    executor = _executor(settings)
     journal = Journal(stores, time.time, remediation.hash)
-    with _planner(settings, stores, journal) as planner:
+    with _planner(settings, stores, journal) as planner, open_executors(remediation.executor) as executors:
         yield Parts(
             settings=remediation,
             services=settings.services,
             stores=stores,
             planner=planner,
-            executors={executor.backend: executor},
+            executors=executors,
             notifier=notifier,
             journal=journal,
             now=time.time,
@@ -149,12 +146,6 @@ def _telling(settings: Settings, stores: SqlStores) -> Iterator[Notifier]:
     slack = SlackNotifier(settings.slack, stores, time.time)
     with slack.sending():
         yield SeveralNotifiers((ConsoleNotifier(), slack))
-
-
-def _executor(settings: Settings) -> Executor:
-    chosen = settings.remediation.executor
-    fleet = FleetExecutor(chosen.fleet)
-    return fleet if chosen.kind == "fleet" else DryRunExecutor(fleet)
 
 
 def run_api(settings: Settings, stores: SqlStores, history: SeriesHistory | None, stop: threading.Event) -> None:

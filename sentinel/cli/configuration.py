@@ -102,6 +102,6 @@ def _policy(settings: Settings) -> list[tuple[str, object]]:
         ("mode", f"{policy.mode}{' (dry run)' if policy.dry_run else ''}"),
         ("allowed", "\n".join(allowed) or "nothing: every action is denied"),
         ("by itself", "\n".join(automatic) or "nothing"),
-        ("executor", settings.remediation.executor.kind),
+        ("executor", settings.remediation.executor.shown),
         ("a question expires after", f"{settings.remediation.approvals.expires_after:g} s"),
     ]

@@ -1,45 +1,28 @@
-"""One suite for every executor: the simulated fleet (the real one over HTTP, and the tests' double) and the dry run."""
+"""One suite for every executor (`executor_subjects.py` lists them), and for the dry run around each."""
 
-import time
+from uuid import uuid4
 
 import pytest
 
-from remediation.catalogue import Step, make_action
 from remediation.executors.dry_run import DryRunExecutor
 from remediation.executors.fleet import FleetExecutor
 from remediation.settings import FleetSettings
-from sentinel.catalogue import ServiceCatalogue
 from sentinel.errors import PermanentError, RefusedError, TransientError
-from sentinel.fleet.model import make_fleet
-from sentinel.fleet.server import serve_fleet
-from sentinel.fleet.settings import FleetSettings as RealFleetSettings
-from sentinel.plans import Target
-from tests.remediation.fleet_double import FleetDouble
-
-CART = Target(backend="fleet", kind="service", name="cart")
+from tests.contracts.executor_subjects import CART, SUBJECTS, make
 
 
-def action(kind, target=CART, **params):
-    step = Step(type=kind, service=target.name, params=params, reason="test")
-    return make_action(f"act-{kind}", step, target)
+@pytest.fixture(scope="module", params=SUBJECTS)
+def subject(request):
+    """An implementation and its target."""
+    with SUBJECTS[request.param]() as found:
+        yield found
+        found.executor.close()
 
 
-@pytest.fixture(scope="module")
-def fleet_url():
-    catalogue = ServiceCatalogue.model_validate({"services": {"web": {"calls": ["cart"]}, "cart": {}}})
-    with serve_fleet(make_fleet(catalogue, RealFleetSettings(), time.time), "127.0.0.1", 0) as url:
-        yield url
-
-
-@pytest.fixture(params=["double", "fleet"])
-def real(request):
+@pytest.fixture
+def real(subject):
     """An executor that acts."""
-    if request.param == "double":
-        executor = FleetDouble("web", "cart").executor()
-    else:
-        executor = FleetExecutor(FleetSettings(url=request.getfixturevalue("fleet_url")))
-    yield executor
-    executor.close()
+    return subject.executor
 
 
 @pytest.fixture(params=["acts", "dry_run"])
@@ -48,85 +31,94 @@ def executor(request, real):
     return real if request.param == "acts" else DryRunExecutor(real)
 
 
-def version(executor, target=CART):
-    return executor.observe(target).resource_version
+@pytest.fixture
+def key():
+    """A key that nothing has used."""
+    return f"key-{uuid4().hex}"
 
 
-def test_looking_and_previewing_change_nothing(executor):
-    before = executor.observe(CART)
-    preview = executor.dry_run(action("scale", replicas=9))
+def version(executor, subject):
+    return executor.observe(subject.target).resource_version
+
+
+def test_looking_and_previewing_change_nothing(executor, subject):
+    before = executor.observe(subject.target)
+    preview = executor.dry_run(subject.sized(subject.sizes[0]))
     assert preview.resource_version == before.resource_version
     assert preview.before == before.fields
-    assert preview.after == {**before.fields, "replicas": 9}
-    assert "replicas" in preview.text
-    assert executor.observe(CART) == before
+    assert preview.after == {**before.fields, subject.size: subject.sizes[0]}
+    assert subject.size in preview.text
+    assert executor.observe(subject.target) == before
 
 
-def test_states_are_plain_values(executor):
-    assert all(isinstance(value, str | int | float | bool) for value in executor.observe(CART).fields.values())
+def test_states_are_plain_values(executor, subject):
+    fields = executor.observe(subject.target).fields
+    assert all(isinstance(value, str | int | float | bool) for value in fields.values())
 
 
-def test_the_same_key_again_answers_the_first_result_and_does_nothing(executor, request):
-    deed, at = action("restart"), version(executor)
-    key = f"key-{request.node.name}"
-    first = executor.apply(deed, at, key)
-    after = executor.observe(CART)
-    assert executor.apply(deed, at, key) == first
-    assert executor.observe(CART) == after
+def test_the_same_key_again_answers_the_first_result_and_does_nothing(executor, subject, key):
+    at = version(executor, subject)
+    first = executor.apply(subject.final, at, key)
+    after = executor.observe(subject.target)
+    assert executor.apply(subject.final, at, key) == first
+    assert executor.observe(subject.target) == after
 
 
-def test_another_version_is_drift_and_nothing_happens(executor):
-    before = executor.observe(CART)
+def test_another_version_is_drift_and_nothing_happens(executor, subject, key):
+    before = executor.observe(subject.target)
     with pytest.raises(RefusedError) as refused:
-        executor.apply(action("restart"), "no-such-version", "key-drift")
+        executor.apply(subject.final, "no-such-version", key)
     assert refused.value.rule == "drift"
-    assert executor.observe(CART) == before
+    assert executor.observe(subject.target) == before
 
 
-def test_an_unknown_target_is_refused_for_good(executor):
-    nobody = Target(backend="fleet", kind="service", name="no/body?x=1")
-    with pytest.raises(PermanentError, match="404"):
-        executor.observe(nobody)
-    with pytest.raises(PermanentError, match="404"):
-        executor.dry_run(action("restart", nobody))
+def test_an_unknown_target_is_refused_for_good(executor, subject):
+    with pytest.raises(PermanentError, match=subject.unknown):
+        executor.observe(subject.stranger)
+    with pytest.raises(PermanentError, match=subject.unknown):
+        executor.dry_run(make(subject.stranger, subject.final.type, **subject.final.params))
 
 
-def test_every_action_can_be_described(executor):
-    assert "cart" in executor.describe(action("restart"))
+def test_every_action_can_be_described(executor, subject):
+    for action in (subject.final, subject.sized(subject.sizes[0]), *subject.undone):
+        assert subject.target.name in executor.describe(action)
 
 
-def test_what_cannot_be_undone_has_no_inverse(executor):
-    assert executor.inverse(action("restart"), executor.observe(CART)) is None
+def test_what_cannot_be_undone_has_no_inverse(executor, subject):
+    assert executor.inverse(subject.final, executor.observe(subject.target)) is None
 
 
-def test_an_applied_action_shows(real, request):
-    applied = real.apply(action("scale", replicas=6), version(real), f"key-{request.node.name}")
+def test_an_applied_action_shows(real, subject, key):
+    deed = subject.sized(subject.sizes[1])
+    applied = real.apply(deed, version(real, subject), key)
     assert applied.changed
     assert applied.effective_at > 0
-    assert real.observe(CART) == applied.after
-    assert real.verify_applied(action("scale", replicas=6), applied) == ""
-    real.apply(action("scale", replicas=2), version(real), f"key2-{request.node.name}")
-    assert "replicas" in real.verify_applied(action("scale", replicas=6), applied)
+    assert real.observe(subject.target) == applied.after
+    assert real.verify_applied(deed, applied) == ""
+    real.apply(subject.sized(subject.sizes[2]), version(real, subject), f"{key}-2")
+    assert subject.size in real.verify_applied(deed, applied)
 
 
-@pytest.mark.parametrize(("kind", "params"), [("scale", {"replicas": 11}), ("rollback", {})])
-def test_the_inverse_puts_the_state_back(real, request, kind, params):
-    before = real.observe(CART)
-    deed = action(kind, **params)
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_inverse_puts_the_state_back(real, subject, key, index):
+    if index >= len(subject.undone):
+        return  # it has one action that can be undone
+    before = real.observe(subject.target)
+    deed = subject.undone[index]
     inverse = real.inverse(deed, before)
-    applied = real.apply(deed, before.resource_version, f"key-{request.node.name}")
+    applied = real.apply(deed, before.resource_version, key)
     assert applied.after.fields != before.fields
-    real.apply(inverse, applied.after.resource_version, f"undo-{request.node.name}")
-    after = real.observe(CART)
-    assert (after.fields["version"], after.fields["replicas"]) == (before.fields["version"], before.fields["replicas"])
+    real.apply(inverse, applied.after.resource_version, f"{key}-undo")
+    after = real.observe(subject.target)
+    assert [after.fields[name] for name in subject.kept] == [before.fields[name] for name in subject.kept]
 
 
-def test_a_dry_run_changes_nothing_and_says_so(real):
+def test_a_dry_run_changes_nothing_and_says_so(real, subject):
     dry = DryRunExecutor(real)
-    before = real.observe(CART)
-    applied = dry.apply(action("restart"), before.resource_version, "key-dry")
+    before = real.observe(subject.target)
+    applied = dry.apply(subject.final, before.resource_version, "key-dry")
     assert not applied.changed
-    assert real.observe(CART) == before
+    assert real.observe(subject.target) == before
     assert [recorded.key for recorded in dry.recorded] == ["key-dry"]
 
 
