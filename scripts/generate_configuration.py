@@ -48,7 +48,7 @@ _MANY = 60
 _WORDS = {
     "AwareDatetime": "time with zone", "datetime": "date and time", "time": "time of day", "str": "text",
     "int": "whole number", "float": "number",
-    "bool": "true or false", "NoneType": "null", "SecretStr": "text, secret",
+    "bool": "true or false", "NoneType": "null", "SecretStr": "text, secret", "JsonValue": "anything",
 }  # fmt: skip
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
