@@ -33,6 +33,7 @@ PLANTS: dict[str, dict[str, str]] = {
     "home-sql": {"remediation/planted.py": "import sqlalchemy"},
     "home-http-client": {"operators/planted.py": "import httpx"},
     "home-slack": {"remediation/planted.py": "import slack_sdk"},
+    "home-aws": {"remediation/planted.py": "import boto3"},
     "home-http-server": {"remediation/planted.py": "import fastapi"},
     "home-langgraph": {"remediation/planted.py": "import langgraph"},
     "home-models": {"remediation/planners/planted.py": "import langchain_openai"},
@@ -45,7 +46,7 @@ PLANTS: dict[str, dict[str, str]] = {
     "home-kernels": {"sentinel/planted.py": "import numba"},
     "home-plots": {"api/planted.py": "import matplotlib"},
     "home-signing": {"sentinel/planted.py": "import cryptography"},
-    "home-later": {"remediation/planted.py": "import boto3"},
+    "home-later": {"remediation/planted.py": "import groq"},
     # Not directly: the pure room reaches the client through the client's home.
     "operators-without-clients": {
         "operators/planted.py": "import sentinel.planted_home",
