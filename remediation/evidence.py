@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sentinel.canonical import short_id
-from sentinel.catalogue import ServiceCatalogue
+from sentinel.catalogue import ServiceCatalogue, ServiceEntry
 from sentinel.errors import RefusedError
 from sentinel.incidents import Change, Incident
 from sentinel.outcomes import Outcome
@@ -89,7 +89,15 @@ def candidate_targets(incident: Incident, catalogue: ServiceCatalogue) -> dict[s
     suspects = tuple(suspect.service for suspect in incident.suspects)
     names = dict.fromkeys((first_suspect(incident), *suspects, *incident.services))
     known = {name: catalogue.services[name] for name in names if name in catalogue.services}
-    return {name: Target(backend=entry.backend, kind="service", name=name) for name, entry in known.items()}
+    return {name: target_of(name, entry) for name, entry in known.items()}
+
+
+def target_of(service: str, entry: ServiceEntry) -> Target:
+    """What is acted on when something is done to a service of the catalogue."""
+    if not entry.resource:
+        return Target(backend=entry.backend, kind="service", name=service)
+    namespace, kind, name = entry.resource.split("/", 2)
+    return Target(backend=entry.backend, kind=kind, name=name, namespace=namespace, service=service)
 
 
 def analyse(

@@ -26,7 +26,7 @@ class RateLimit(Section):
     """At most `count` actions begin within any `seconds`, counted in the ledger over all workers; undos do not count."""
 
     per: Per
-    """`everything`, or separately for each `type` of action, `service` (the target's name) or `target` (with backend,
+    """`everything`, or separately for each `type` of action, `service` or `target` (with backend,
     namespace and kind). No default."""
     count: int = Field(ge=1)
     """Most actions. No default."""
@@ -76,7 +76,7 @@ def _counted(action: Action, per: Per) -> str:
         case Per.TYPE:
             return action.type
         case Per.SERVICE:
-            return action.target.name
+            return action.target.serves
         case Per.TARGET:
             return action.target.key
         case Per.EVERYTHING:

@@ -58,7 +58,7 @@ def context_of(
     earlier: tuple[Action, ...] = (),
 ) -> PolicyContext:
     """The context of one action; the blast radius comes from the call graph."""
-    entry = services.services.get(action.target.name)
+    entry = services.services.get(action.target.serves)
     return PolicyContext(
         settings=settings,
         affected=blast_radius(action, services),
@@ -70,11 +70,11 @@ def context_of(
 
 def blast_radius(action: Action, services: ServiceCatalogue) -> frozenset[str]:
     """The services that may notice: the target and, when it is down meanwhile, all that call it, directly or not."""
-    if action.target.name not in services.services:
+    if action.target.serves not in services.services:
         return frozenset()
     if action.expected_downtime <= 0:
-        return frozenset({action.target.name})
-    return services.upstream_of({action.target.name})
+        return frozenset({action.target.serves})
+    return services.upstream_of({action.target.serves})
 
 
 def policy_version(settings: PolicySettings) -> str:
@@ -141,7 +141,7 @@ def _denials(action: Action, context: PolicyContext) -> list[str]:
     if problem := _misfit(action):
         reasons.append(f"catalogue: {problem}")
     if context.tier is None:
-        reasons.append(f"topology: {target.name} is not in the service catalogue, its blast radius is unknown")
+        reasons.append(f"topology: {target.serves} is not in the service catalogue, its blast radius is unknown")
     if len(context.affected) > settings.max_affected:
         reasons.append(f"blast radius: {len(context.affected)} services, more than {settings.max_affected}")
     conditions = context.conditions

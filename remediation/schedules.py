@@ -133,7 +133,7 @@ def untimely(
     if mine and not any(one.hold(now) for one in mine):
         strictest = Instead.DENY if any(one.outside is Instead.DENY for one in mine) else Instead.ASK
         spans = ", ".join(f"{'/'.join(one.days)} {one.start:%H:%M}-{one.end:%H:%M} {one.zone}" for one in mine)
-        found[strictest].append(f"hours: {action.target.name} is outside of {spans}")
+        found[strictest].append(f"hours: {action.target.serves} is outside of {spans}")
     return found
 
 
@@ -142,4 +142,4 @@ def _instant(moment: datetime, zone: str) -> float:
 
 
 def _holds_for(action: Action, services: Sequence[str]) -> bool:
-    return any(fnmatchcase(action.target.name, pattern) for pattern in services)
+    return any(fnmatchcase(action.target.serves, pattern) for pattern in services)

@@ -137,7 +137,7 @@ def watched(state: RunState) -> Watched:
     """What `verify` watches."""
     return Watched(
         incident_id=state["incident_id"],
-        targets=tuple(action.target.name for action in plan_of(state).actions),
+        targets=tuple(action.target.serves for action in plan_of(state).actions),
         effective_at=state["effective_at"],
         since=state["watch_since"],
     )

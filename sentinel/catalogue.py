@@ -20,6 +20,9 @@ class ServiceEntry(Section):
     """Team that is asked. Default empty."""
     backend: str = "fleet"
     """Executor that can act on the service. Default the simulated fleet."""
+    resource: str = Field(default="", pattern=r"^([^/\s]*/[^/\s]+/\S+)?$")
+    """What that executor acts on, as `namespace/kind/name`, such as `shop/deployment/checkout`; nothing before the first
+    slash where the backend has no namespaces. Default empty: the executor knows the service by its name."""
 
 
 class ServiceCatalogue(Section):

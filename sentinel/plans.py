@@ -26,17 +26,26 @@ class Risk(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What an action acts on: `backend` chooses the executor (`fleet`), `name` is the service or object."""
+    """What an action acts on: `backend` chooses the executor (`fleet`), `name` is the service or object.
+
+    `service` is the service of the catalogue that the object belongs to, empty where `name` says it already.
+    """
 
     backend: str
     kind: str
     name: str
     namespace: str = ""
+    service: str = ""
 
     @property
     def key(self) -> str:
         """`backend/namespace/kind/name`: unique, used by allow-lists, ledger and audit."""
         return f"{self.backend}/{self.namespace}/{self.kind}/{self.name}"
+
+    @property
+    def serves(self) -> str:
+        """The service that notices when something happens to the target."""
+        return self.service or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class RunbookPlanner:
 
 
 def _repeats(steps: Sequence[Step], failed: Sequence[FailedAttempt]) -> bool:
-    done = [(action.type, action.target.name, action.params) for attempt in failed for action in attempt.actions]
+    done = [(action.type, action.target.serves, action.params) for attempt in failed for action in attempt.actions]
     return any((step.type, step.service, step.params) in done for step in steps)
 
 
