@@ -51,11 +51,10 @@ def list_approvals(
 @router.get("/{request_id}", operation_id="get_approval")
 def get_approval(state: State, _caller: Viewer, request_id: ObjectId) -> ApprovalView:
     """One request with its plan, live diff, policy verdict, and its decision when there is one."""
-    store = state.parts.stores.approvals
-    request = store.get(request_id)
+    request = state.parts.stores.approvals.get(request_id)
     if request is None:
         raise ProblemError(404, f"there is no approval request {request_id!r}", rule="unknown_request")
-    return ApprovalView(request=_as_of(state.parts, request), decision=store.decision(request_id))
+    return view_of(state.parts, request)
 
 
 @router.post("/{request_id}/decision", operation_id="decide_approval")
@@ -67,7 +66,10 @@ def decide_approval(
     body: DecisionBody,
     idempotency_key: IdempotencyKey = "",
 ) -> ApprovalDecision:
-    """Approve or reject, once. 409: wrong digest or already decided; 410: expired or superseded."""
+    """Approve or reject, once for each person. The answer that `closes` the request decides it.
+
+    403: the requester approves; 409: wrong digest, already decided or already voted; 410: expired or superseded.
+    """
     answer = Answer(
         request_id=request_id,
         digest=body.digest,
@@ -81,6 +83,13 @@ def decide_approval(
         return take_answer(state.parts, answer, Exchange(http.state.request_id, http.state.trace_id))
     except RefusedError as error:
         raise problem_of(error) from error
+
+
+def view_of(parts: ApiParts, request: ApprovalRequest) -> ApprovalView:
+    """A request as of now, with the votes on it."""
+    votes = parts.stores.approvals.votes(request.id)
+    decision = next((vote for vote in votes if vote.closes), None)
+    return ApprovalView(request=_as_of(parts, request), decision=decision, votes=votes)
 
 
 def _as_of(parts: ApiParts, request: ApprovalRequest) -> ApprovalRequest:

@@ -50,6 +50,7 @@ def _decide(parts: ApiParts, answer: Answer, exchange: Exchange) -> tuple[Approv
                 trace_id=request.trace_id or exchange.trace_id,
                 details={
                     "role": answer.role.value,
+                    "closes": decision.closes,
                     "incident_id": request.incident_id,
                     "run_id": request.run_id,
                     "request_id": exchange.request_id,

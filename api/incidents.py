@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api.approvals import view_of
 from api.parts import ApiParts, Cursor, Instant, Limit, ObjectId, State, Viewer, Word
 from api.problems import ProblemError
 from sentinel.alerts import FaultKind, Severity
-from sentinel.api_types import ApprovalView, IncidentView
+from sentinel.api_types import IncidentView
 from sentinel.decisions import Decision
 from sentinel.errors import TransientError
 from sentinel.incidents import Incident, IncidentStatus
@@ -52,7 +53,7 @@ def get_incident(state: State, _caller: Viewer, incident_id: ObjectId) -> Incide
         incident=incident,
         timeline=tuple(stores.runs.timeline(incident_id)),
         runs=tuple(stores.runs.find(incident_id=incident_id)),
-        approvals=tuple(ApprovalView(request=one, decision=stores.approvals.decision(one.id)) for one in requests),
+        approvals=tuple(view_of(state.parts, one) for one in requests),
         actions=tuple(stores.ledger.find(incident_id=incident_id)),
         outcomes=tuple(stores.outcomes.find(incident_id)),
         alerts=tuple(stores.alerts.messages([alert.alert_id for alert in incident.alerts], last=ALERT_MESSAGES)),

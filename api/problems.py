@@ -25,6 +25,8 @@ STATUS_OF_RULE = {
     "cursor": 422,
     "wrong_digest": 409,
     "already_decided": 409,
+    "already_voted": 409,
+    "requester": 403,
     "expired": 410,
     "superseded": 410,
     "idempotency_key": 422,

@@ -16,7 +16,8 @@ from remediation.learning import claim_probes, learn
 from remediation.live import killed, read_conditions
 from remediation.parts import Parts
 from remediation.policy import decide_plan
-from sentinel.approvals import ApprovalStatus, Choice, Role
+from remediation.quorums import quorum_of, unmet
+from sentinel.approvals import ApprovalStatus
 from sentinel.canonical import plain, short_id
 from sentinel.errors import PermanentError, RefusedError
 from sentinel.incidents import IncidentStatus
@@ -141,17 +142,18 @@ def refusal(parts: Parts, order: Order) -> tuple[Stop, str] | None:
 
 def _approval_problem(parts: Parts, order: Order) -> tuple[Stop, str] | None:
     request = parts.stores.approvals.get(order.request_id)
-    decision = parts.stores.approvals.decision(order.request_id)
-    if request is None or decision is None or request.status is not ApprovalStatus.APPROVED:
+    if request is None or request.status is not ApprovalStatus.APPROVED:
         return Stop.DENIED, f"{order.request_id} is not approved"
-    if decision.choice is not Choice.APPROVE or decision.role.rank < Role.APPROVER.rank:
-        return Stop.DENIED, f"{order.request_id} was not approved by somebody who may"
     if request.run_id != order.about.run_id or request.attempt != order.about.attempt:
         return Stop.DENIED, f"{order.request_id} belongs to another run or attempt"
-    if not request.digest == decision.digest == order.digest:
+    if request.digest != order.digest:
         return Stop.DENIED, f"{order.request_id} was approved for another digest"
-    if decision.decided_at >= request.expires_at or parts.now() >= request.expires_at:
+    if parts.now() >= request.expires_at:
         return Stop.EXPIRED, f"{order.request_id} has expired"
+    policy = parts.settings.policy
+    quorum = quorum_of(order.plan, policy.approvers, policy.people, parts.services, request.quorum.requesters)
+    if problem := unmet(quorum, request, parts.stores.approvals.votes(request.id)):
+        return Stop.DENIED, problem
     return None
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from remediation.breakers import asked_by, stopped_by
 from remediation.catalogue import CATALOGUE, check_backend, check_params, find_type
 from remediation.limits import Deed, exceeded
+from remediation.quorums import quorum_of
 from remediation.schedules import Instead, untimely
 from remediation.settings import AllowRule, AutomaticRule, Mode, PolicySettings
 from sentinel.canonical import digest
@@ -117,7 +118,11 @@ def decide_plan(
     if plan.actions and plan.planner not in settings.trusted_planners:
         reason = f"planner: what {plan.planner} proposes is always asked"
         verdicts.append(PolicyVerdict(answer=PolicyAnswer.ASK, reasons=(reason,), policy_version=version))
-    return strictest(verdicts, version)
+    verdict = strictest(verdicts, version)
+    approvers = quorum_of(plan, settings.approvers, settings.people, services).approvers
+    if verdict.answer is not PolicyAnswer.ASK or approvers == 1:
+        return verdict
+    return replace(verdict, reasons=(*verdict.reasons, f"approvers: {approvers} different people must approve"))
 
 
 def strictest(verdicts: Sequence[PolicyVerdict], version: str) -> PolicyVerdict:

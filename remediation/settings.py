@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from remediation.limits import DEFAULT_LIMITS, RateLimit
 from remediation.planners.llm_settings import LlmSettings
+from remediation.quorums import ApproverRule
 from remediation.schedules import ChangeFreeze, Hours
 from sentinel.config import Section
 from sentinel.plans import Risk
@@ -98,6 +99,19 @@ class PolicySettings(Section):
     """While this file exists the kill switch is on; relative to `state_dir`. Default none: the switch is in SQL alone."""
     max_affected: int = Field(default=50, ge=1)
     """Most services in the blast radius of any action; above it even an approved action is denied. Default 50."""
+    approvers: tuple[ApproverRule, ...] = ()
+    """How many people must approve which plans; of the rules that hold the strictest counts. Default none: one person,
+    who has not edited the plan."""
+    people: dict[str, tuple[str, ...]] = {}
+    """Person to the actors that are that person, such as `ann: [ann, "slack:U0ANN"]`: one person counts once, through
+    whatever door. Default none: every actor is a person of its own."""
+
+    @model_validator(mode="after")
+    def _one_person_each(self) -> PolicySettings:
+        actors = [actor for known in self.people.values() for actor in known]
+        if twice := sorted({actor for actor in actors if actors.count(actor) > 1}):
+            raise ValueError(f"people: {', '.join(twice)} stands more than once; an actor is one person")
+        return self
 
 
 class ApprovalSettings(Section):

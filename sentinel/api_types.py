@@ -16,10 +16,11 @@ from sentinel.series import Series
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalView:
-    """A request with its one decision, when there is one."""
+    """A request with its one decision, when there is one, and every vote, oldest first."""
 
     request: ApprovalRequest
     decision: ApprovalDecision | None
+    votes: tuple[ApprovalDecision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

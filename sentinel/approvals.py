@@ -1,8 +1,9 @@
-"""The question to a person and the answer: bound to one digest, once, with an expiry."""
+"""The question to people and their answers: bound to one digest, counted by person, with an expiry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sentinel.plans import Plan, PolicyVerdict, Preview
@@ -39,6 +40,34 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quorum:
+    """How many different people must approve, and whose approval does not count.
+
+    `requesters` are those who wanted exactly this plan (they edited it); with `separate` they cannot approve it, though
+    they may reject. `people` maps actors that are the same person (`slack:U0ANN`) to that person's name; any other actor
+    is a person of its own.
+    """
+
+    approvers: int = 1
+    separate: bool = True
+    requesters: tuple[str, ...] = ()
+    people: dict[str, str] = field(default_factory=dict)
+
+    def person(self, actor: str) -> str:
+        """Who an actor is."""
+        return self.people.get(actor, actor)
+
+    def bars(self, actor: str) -> bool:
+        """Whether the actor wanted this plan and may therefore not approve it."""
+        return self.separate and self.person(actor) in {self.person(one) for one in self.requesters}
+
+    def approved_by(self, votes: Iterable[ApprovalDecision]) -> tuple[str, ...]:
+        """The different people whose approvals count, in the order of `votes`."""
+        counted = (vote for vote in votes if vote.choice is Choice.APPROVE and vote.role.rank >= Role.APPROVER.rank)
+        return tuple(dict.fromkeys(self.person(vote.actor) for vote in counted if not self.bars(vote.actor)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRequest:
     """One question. `digest` binds plan, live diff and policy version; times are wall seconds.
 
@@ -60,11 +89,15 @@ class ApprovalRequest:
     expires_at: float
     status: ApprovalStatus = ApprovalStatus.PENDING
     trace_id: str = ""
+    quorum: Quorum = field(default_factory=Quorum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalDecision:
-    """A person's answer to one request, for exactly the digest that they saw. Written once."""
+    """A person's answer to one request, for exactly the digest that they saw. Written once.
+
+    `closes` is True for the one answer that decided the request: a rejection, or the last approval that was missing.
+    """
 
     request_id: str
     digest: str
@@ -73,3 +106,4 @@ class ApprovalDecision:
     role: Role
     reason: str
     decided_at: float
+    closes: bool = True

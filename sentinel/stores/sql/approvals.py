@@ -1,8 +1,8 @@
-"""Approval requests and their one decision. The worker writes requests, the API writes decisions: two tables."""
+"""Approval requests and the votes on them. The worker writes requests, the API writes votes: two tables."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,10 +17,11 @@ from sentinel.stores.sql.documents import from_document, to_document
 from sentinel.stores.sql.paging import newest_first
 
 _REQUESTS = tables.approval_requests
-_DECISIONS = tables.approval_decisions
+_VOTES = tables.approval_votes
+_CLOSES = _VOTES.c.closes == 1
 _SELECT = sa.select(
-    _REQUESTS.c.document, _REQUESTS.c.closed_as, _REQUESTS.c.requested_at, _REQUESTS.c.id, _DECISIONS.c.choice
-).select_from(_REQUESTS.outerjoin(_DECISIONS, _DECISIONS.c.request_id == _REQUESTS.c.id))
+    _REQUESTS.c.document, _REQUESTS.c.closed_as, _REQUESTS.c.requested_at, _REQUESTS.c.id, _VOTES.c.choice
+).select_from(_REQUESTS.outerjoin(_VOTES, sa.and_(_VOTES.c.request_id == _REQUESTS.c.id, _CLOSES)))
 _STATUS_OF = {Choice.APPROVE.value: ApprovalStatus.APPROVED, Choice.REJECT.value: ApprovalStatus.REJECTED}
 
 
@@ -68,14 +69,19 @@ class ApprovalStore:
         return None if row is None else _request(row)
 
     def decision(self, request_id: str) -> ApprovalDecision | None:
-        """The one decision on a request, or None while there is none."""
+        """The vote that decided a request, or None while there is none."""
+        return next((vote for vote in self.votes(request_id) if vote.closes), None)
+
+    def votes(self, request_id: str) -> tuple[ApprovalDecision, ...]:
+        """Every vote on a request, oldest first."""
+        query = sa.select(_VOTES).where(_VOTES.c.request_id == request_id)
         with self._database.read() as connection:
-            row = connection.execute(sa.select(_DECISIONS).where(_DECISIONS.c.request_id == request_id)).one_or_none()
-        return None if row is None else _decision(row)
+            rows = connection.execute(query.order_by(_VOTES.c.decided_at, _VOTES.c.closes, _VOTES.c.person)).all()
+        return tuple(_vote(row) for row in rows)
 
     def decided(self, request_ids: Collection[str]) -> set[str]:
         """Which of these requests have a decision: one query for everything that the worker waits for."""
-        query = sa.select(_DECISIONS.c.request_id).where(_DECISIONS.c.request_id.in_(list(request_ids)))
+        query = sa.select(_VOTES.c.request_id).where(_CLOSES, _VOTES.c.request_id.in_(list(request_ids)))
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
@@ -96,11 +102,12 @@ class ApprovalStore:
         return Page(items, make_cursor(items[-1].requested_at, items[-1].id) if len(rows) > limit else "")
 
     def decide(self, answer: Answer, *, now: float) -> tuple[ApprovalDecision, bool]:
-        """Write the one decision on a request; of any number at once exactly one wins.
+        """Write a person's vote; the first rejection, or the approval that completes the quorum, closes the request.
 
-        Raises `RefusedError` whose `rule` is `unknown_request`, `role`, `wrong_digest`, `already_decided`, `expired`,
-        `superseded` or `idempotency_key`. Returns (decision, whether this call wrote it): the same answer with the
-        same idempotency key again gets the first decision.
+        Of any number at once exactly one closes it, and none comes after that one. Raises `RefusedError` whose `rule`
+        is `unknown_request`, `role`, `wrong_digest`, `already_decided`, `already_voted`, `requester`, `expired`,
+        `superseded` or `idempotency_key`. Returns (vote, whether this call wrote it): the same answer with the same
+        idempotency key again gets the first vote.
         """
         with self._database.write() as connection:
             self._database.lock(f"approval:{answer.request_id}")
@@ -110,34 +117,29 @@ class ApprovalStore:
             request = self.get(answer.request_id)
             if request is None:
                 raise RefusedError("unknown_request", f"there is no approval request {answer.request_id!r}")
-            _refuse(request, answer, now)
-            decision = ApprovalDecision(
-                request_id=answer.request_id,
-                digest=answer.digest,
-                choice=answer.choice,
-                actor=answer.actor,
-                role=answer.role,
-                reason=answer.reason,
-                decided_at=now,
-            )
+            votes = self.votes(request.id)
+            _refuse(request, votes, answer, now)
+            vote = _vote_of(request, votes, answer, now)
             connection.execute(
-                sa.insert(_DECISIONS).values(
-                    request_id=decision.request_id,
-                    digest=decision.digest,
-                    choice=decision.choice.value,
-                    actor=decision.actor,
-                    role=decision.role.value,
-                    reason=decision.reason,
+                sa.insert(_VOTES).values(
+                    request_id=vote.request_id,
+                    person=request.quorum.person(vote.actor),
+                    choice=vote.choice.value,
+                    closes=int(vote.closes),
+                    digest=vote.digest,
+                    actor=vote.actor,
+                    role=vote.role.value,
+                    reason=vote.reason,
                     decided_at=now,
                     idempotency_key=answer.idempotency_key or None,
                 )
             )
-        return decision, True
+        return vote, True
 
     def expire(self, now: float) -> list[ApprovalRequest]:
         """Mark every unanswered request whose time is up; returns those that this call marked."""
         due = sa.select(_REQUESTS.c.id).where(_REQUESTS.c.closed_as == "", _REQUESTS.c.expires_at <= now)
-        due = due.where(~sa.exists().where(_DECISIONS.c.request_id == _REQUESTS.c.id)).order_by(_REQUESTS.c.id)
+        due = due.where(~sa.exists().where(_VOTES.c.request_id == _REQUESTS.c.id, _CLOSES)).order_by(_REQUESTS.c.id)
         with self._database.read() as connection:
             ids = list(connection.execute(due).scalars())
         marked = [request_id for request_id in ids if self._close(request_id, ApprovalStatus.EXPIRED, now)]
@@ -151,15 +153,15 @@ class ApprovalStore:
         with self._database.write() as connection:
             # The lock first: a decision that is being written must be seen by the statement that follows.
             self._database.lock(f"approval:{request_id}")
-            undecided = ~sa.exists().where(_DECISIONS.c.request_id == request_id)
+            undecided = ~sa.exists().where(_VOTES.c.request_id == request_id, _CLOSES)
             statement = sa.update(_REQUESTS).where(_REQUESTS.c.id == request_id, _REQUESTS.c.closed_as == "", undecided)
             return bool(connection.execute(statement.values(closed_as=status.value, closed_at=now)).rowcount)
 
     def _earlier(self, connection: sa.Connection, answer: Answer) -> ApprovalDecision | None:
         if not answer.idempotency_key:
             return None
-        mine = sa.select(_DECISIONS).where(
-            _DECISIONS.c.actor == answer.actor, _DECISIONS.c.idempotency_key == answer.idempotency_key
+        mine = sa.select(_VOTES).where(
+            _VOTES.c.actor == answer.actor, _VOTES.c.idempotency_key == answer.idempotency_key
         )
         row = connection.execute(mine).one_or_none()
         if row is None:
@@ -167,10 +169,10 @@ class ApprovalStore:
         same = (row.request_id, row.digest, row.choice) == (answer.request_id, answer.digest, answer.choice.value)
         if not same:
             raise RefusedError("idempotency_key", "this Idempotency-Key was used for another decision")
-        return _decision(row)
+        return _vote(row)
 
 
-def _refuse(request: ApprovalRequest, answer: Answer, now: float) -> None:
+def _refuse(request: ApprovalRequest, votes: Sequence[ApprovalDecision], answer: Answer, now: float) -> None:
     if answer.role.rank < Role.APPROVER.rank:
         raise RefusedError("role", f"the role {answer.role.value!r} may not decide; approver or admin may")
     if request.status in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED):
@@ -181,15 +183,40 @@ def _refuse(request: ApprovalRequest, answer: Answer, now: float) -> None:
         raise RefusedError("wrong_digest", f"{request.id} is bound to another digest; read the request again")
     if request.status is ApprovalStatus.EXPIRED or now >= request.expires_at:
         raise RefusedError("expired", f"{request.id} has expired; it will be asked again")
+    if answer.choice is Choice.REJECT:
+        return
+    quorum = request.quorum
+    if quorum.bars(answer.actor):
+        raise RefusedError("requester", f"{answer.actor} asked for this plan; somebody else must approve it")
+    if quorum.person(answer.actor) in quorum.approved_by(votes):
+        missing = quorum.approvers - len(quorum.approved_by(votes))
+        raise RefusedError("already_voted", f"{answer.actor} has approved {request.id}; {missing} more must")
+
+
+def _vote_of(
+    request: ApprovalRequest, votes: Sequence[ApprovalDecision], answer: Answer, now: float
+) -> ApprovalDecision:
+    """The vote that the answer is, with what it decides beside the earlier ones."""
+    vote = ApprovalDecision(
+        request_id=answer.request_id,
+        digest=answer.digest,
+        choice=answer.choice,
+        actor=answer.actor,
+        role=answer.role,
+        reason=answer.reason,
+        decided_at=now,
+    )
+    enough = len(request.quorum.approved_by((*votes, vote))) >= request.quorum.approvers
+    return replace(vote, closes=vote.choice is Choice.REJECT or enough)
 
 
 def _has_status(status: ApprovalStatus) -> tuple[sa.ColumnElement[bool], ...]:
     if status in (ApprovalStatus.EXPIRED, ApprovalStatus.SUPERSEDED):
         return (_REQUESTS.c.closed_as == status.value,)
     if status is ApprovalStatus.PENDING:
-        return (_REQUESTS.c.closed_as == "", _DECISIONS.c.choice.is_(None))
+        return (_REQUESTS.c.closed_as == "", _VOTES.c.choice.is_(None))
     choice = next(choice for choice, final in _STATUS_OF.items() if final is status)
-    return (_DECISIONS.c.choice == choice,)
+    return (_VOTES.c.choice == choice,)
 
 
 def _request(row: sa.Row[*tuple[Any, ...]]) -> ApprovalRequest:
@@ -199,7 +226,7 @@ def _request(row: sa.Row[*tuple[Any, ...]]) -> ApprovalRequest:
     return replace(request, status=ApprovalStatus(row.closed_as)) if row.closed_as else request
 
 
-def _decision(row: sa.Row[Any]) -> ApprovalDecision:
+def _vote(row: sa.Row[Any]) -> ApprovalDecision:
     return ApprovalDecision(
         request_id=row.request_id,
         digest=row.digest,
@@ -208,4 +235,5 @@ def _decision(row: sa.Row[Any]) -> ApprovalDecision:
         role=Role(row.role),
         reason=row.reason,
         decided_at=row.decided_at,
+        closes=bool(row.closes),
     )

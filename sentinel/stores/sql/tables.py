@@ -82,20 +82,29 @@ approval_requests = Table(
 )
 """Written by the worker alone. `closed_as`: empty, `expired` or `superseded`."""
 
-approval_decisions = Table(
-    "approval_decisions",
+approval_votes = Table(
+    "approval_votes",
     metadata,
     Column("request_id", String, ForeignKey("approval_requests.id"), primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("choice", String, primary_key=True),
+    Column("closes", Integer, nullable=False),
     Column("digest", String, nullable=False),
-    Column("choice", String, nullable=False),
     Column("actor", String, nullable=False),
     Column("role", String, nullable=False),
     Column("reason", Text, nullable=False),
     Column("decided_at", Double, nullable=False),
     Column("idempotency_key", String),
     sa.UniqueConstraint("actor", "idempotency_key"),
+    Index(
+        "uq_approval_votes_closes",
+        "request_id",
+        unique=True,
+        sqlite_where=sa.text("closes = 1"),
+        postgresql_where=sa.text("closes = 1"),
+    ),
 )
-"""Written by the API alone; one row is the one answer."""
+"""Written by the API alone. A person has one vote of each choice; the one that `closes` is the request's decision."""
 
 runs = Table(
     "runs",

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
-from sentinel.approvals import ApprovalDecision, ApprovalStatus, Choice, Role
-from sentinel.errors import RefusedError
+from sentinel.approvals import ApprovalDecision, ApprovalRequest, ApprovalStatus, Choice, Quorum, Role
+from sentinel.errors import PermanentError, RefusedError
+from sentinel.stores.sql import tables
 from tests.contracts.sql.samples import DIGEST, answer, request
 from tests.contracts.sql.threads import at_once
 
@@ -163,3 +165,90 @@ def test_a_decision_and_its_audit_record_stand_or_fall_together(stores):
         decide_and_fail()
     assert stores.approvals.decision("apr-1") is None
     assert stores.audit.head().seq == 0
+
+
+def two_of_three(**changes) -> ApprovalRequest:
+    return request(quorum=Quorum(approvers=2, people={"slack:U0ANN": "ann"}, **changes))
+
+
+def test_two_people_must_approve_and_the_second_closes_it(stores):
+    stores.approvals.create(two_of_three())
+    first, _ = stores.approvals.decide(answer(), now=150.0)
+    assert not first.closes
+    assert stores.approvals.get("apr-1").status is ApprovalStatus.PENDING
+    assert stores.approvals.decision("apr-1") is None
+    assert stores.approvals.decided(["apr-1"]) == set()
+    second, _ = stores.approvals.decide(answer(actor="bob", role=Role.ADMIN), now=151.0)
+    assert second.closes
+    assert stores.approvals.votes("apr-1") == (first, second)
+    assert stores.approvals.decision("apr-1") == second
+    assert stores.approvals.decided(["apr-1"]) == {"apr-1"}
+    assert stores.approvals.get("apr-1").status is ApprovalStatus.APPROVED
+
+
+@pytest.mark.parametrize("again", ["ann", "slack:U0ANN"])
+def test_one_person_counts_once_through_whatever_door(stores, again):
+    stores.approvals.create(two_of_three())
+    stores.approvals.decide(answer(), now=150.0)
+    assert refusal(stores, actor=again) == "already_voted"
+    assert stores.approvals.get("apr-1").status is ApprovalStatus.PENDING
+
+
+@pytest.mark.parametrize("actor", ["ann", "bob"])
+def test_one_rejection_ends_it_even_by_who_has_approved(stores, actor):
+    stores.approvals.create(two_of_three())
+    stores.approvals.decide(answer(), now=150.0)
+    stores.approvals.decide(answer(actor=actor, choice=Choice.REJECT), now=151.0)
+    assert stores.approvals.get("apr-1").status is ApprovalStatus.REJECTED
+    assert refusal(stores, actor="cid") == "already_decided"
+
+
+@pytest.mark.parametrize("actor", ["ann", "slack:U0ANN"])
+def test_who_asked_for_the_plan_may_reject_it_and_not_approve_it(stores, actor):
+    stores.approvals.create(two_of_three(requesters=("ann",)))
+    assert refusal(stores, actor=actor) == "requester"
+    stores.approvals.decide(answer(actor=actor, choice=Choice.REJECT), now=150.0)
+    assert stores.approvals.get("apr-1").status is ApprovalStatus.REJECTED
+
+
+def test_where_policy_lets_them_requesters_may_approve(stores):
+    stores.approvals.create(two_of_three(requesters=("ann",), separate=False))
+    stores.approvals.decide(answer(), now=150.0)
+    assert len(stores.approvals.votes("apr-1")) == 1
+
+
+def test_a_half_approved_request_still_expires_and_can_be_replaced(stores):
+    for number in (1, 2):
+        stores.approvals.create(request(f"apr-{number}", quorum=Quorum(approvers=2)))
+        stores.approvals.decide(answer(request_id=f"apr-{number}"), now=150.0)
+    assert stores.approvals.supersede("apr-1", now=160.0)
+    assert [r.id for r in stores.approvals.expire(200.0)] == ["apr-2"]
+
+
+def test_of_fifty_approvals_at_once_exactly_as_many_count_as_are_needed(stores):
+    stores.approvals.create(request(quorum=Quorum(approvers=3, requesters=("person-7",))))
+
+    def approve(number):
+        try:
+            return stores.approvals.decide(answer(actor=f"person-{number % 25}"), now=150.0)[0]
+        except RefusedError as error:
+            return error.rule
+
+    results = at_once(50, approve)
+    votes = [result for result in results if isinstance(result, ApprovalDecision)]
+    assert len(votes) == len({vote.actor for vote in votes}) == 3
+    assert [vote.closes for vote in stores.approvals.votes("apr-1")].count(True) == 1
+    assert set(results) - set(votes) <= {"already_decided", "already_voted", "requester"}
+    assert "person-7" not in {vote.actor for vote in votes}
+    assert stores.approvals.get("apr-1").status is ApprovalStatus.APPROVED
+
+
+def test_the_database_itself_knows_one_closing_vote(stores):
+    """What the lock prevents, the index refuses: also a writer with a defect cannot decide twice."""
+    stores.approvals.create(request())
+    stores.approvals.decide(answer(), now=150.0)
+    row = {"request_id": "apr-1", "person": "bob", "choice": "reject", "closes": 1, "digest": DIGEST}
+    who = {"actor": "bob", "role": "approver", "reason": "", "decided_at": 150.0}
+    second = sa.insert(tables.approval_votes).values(row | who)
+    with pytest.raises(PermanentError), stores.database.write() as connection:
+        connection.execute(second)

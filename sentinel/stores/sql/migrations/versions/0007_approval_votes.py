@@ -1,0 +1,39 @@
+"""Several people may have to approve: votes by person; the one that closes a request is its decision."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "approval_votes",
+        sa.Column("request_id", sa.String(), nullable=False),
+        sa.Column("person", sa.String(), nullable=False),
+        sa.Column("choice", sa.String(), nullable=False),
+        sa.Column("closes", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.Double(), nullable=False),
+        sa.Column("idempotency_key", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["request_id"], ["approval_requests.id"], name=op.f("fk_approval_votes_request_id")),
+        sa.PrimaryKeyConstraint("request_id", "person", "choice", name=op.f("pk_approval_votes")),
+        sa.UniqueConstraint("actor", "idempotency_key", name=op.f("uq_approval_votes_actor_idempotency_key")),
+    )
+    op.create_index(
+        "uq_approval_votes_closes",
+        "approval_votes",
+        ["request_id"],
+        unique=True,
+        sqlite_where=sa.text("closes = 1"),
+        postgresql_where=sa.text("closes = 1"),
+    )
+    kept = "request_id, choice, digest, actor, role, reason, decided_at, idempotency_key"
+    op.execute(
+        f"INSERT INTO approval_votes (person, closes, {kept}) SELECT actor, 1, {kept} FROM approval_decisions"  # noqa: S608 only names of columns
+    )
+    op.drop_table("approval_decisions")
