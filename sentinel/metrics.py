@@ -87,6 +87,12 @@ DETECTION_SECONDS = Histogram(
     registry=REGISTRY,
 )
 ARCHIVED = Counter("sentinel_archived_total", "Rows copied into the history.", ["kind"], registry=REGISTRY)
+SCRAPES = Counter(
+    "sentinel_scrapes_total", "Looks at a target of `sentinel scrape`.", ["target", "result"], registry=REGISTRY
+)
+SCRAPE_LOST = Counter(
+    "sentinel_scrape_lost_total", "Looks whose measurements the broker did not take.", ["target"], registry=REGISTRY
+)
 ARCHIVE_RETRIES = Counter(
     "sentinel_archive_retries_total", "Inserts that were tried again because the history was away.", registry=REGISTRY
 )

@@ -9,7 +9,19 @@ import typer
 
 import sentinel
 from sentinel import logs
-from sentinel.cli import approvals, audit, configuration, data, explain, incidents, keys, policy, processes, safety
+from sentinel.cli import (
+    approvals,
+    audit,
+    configuration,
+    data,
+    explain,
+    incidents,
+    keys,
+    policy,
+    processes,
+    safety,
+    scraping,
+)
 from sentinel.cli.demo import command as demo
 
 app = typer.Typer(
@@ -48,7 +60,7 @@ def main_options(
     context.obj = config
 
 
-for part in (demo, processes, data, configuration, explain, policy):
+for part in (demo, processes, scraping, data, configuration, explain, policy):
     part.register(app)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(approvals.app, name="approvals")

@@ -45,13 +45,13 @@ def up(context: typer.Context, group: Group = 0) -> None:
     from sentinel.cli import bootstrap, flows
     from sentinel.cli.supervision import Component
 
-    settings = _start_on_broker(context)
+    settings = start_on_broker(context)
     with (
         bootstrap.sql_of(settings) as stores,
         bootstrap.history_of(settings) as history,
         bootstrap.memory_of(settings) as memory,
     ):
-        _run(
+        run_components(
             Component("pipeline", partial(flows.run_pipeline, settings, history, memory, group)),
             [
                 Component("archive", partial(bootstrap.run_archive, settings, history)),
@@ -71,19 +71,19 @@ def run(
     from sentinel.cli import bootstrap, flows
     from sentinel.cli.supervision import Component
 
-    settings = _start_on_broker(context)
+    settings = start_on_broker(context)
     match flow:
         case Flow.DETECT:
-            _run(Component("detect", partial(flows.run_detect, settings, group)))
+            run_components(Component("detect", partial(flows.run_detect, settings, group)))
         case Flow.INCIDENTS:
             with bootstrap.history_of(settings) as history, bootstrap.memory_of(settings) as memory:
-                _run(Component("incidents", partial(flows.run_incidents, settings, history, memory)))
+                run_components(Component("incidents", partial(flows.run_incidents, settings, history, memory)))
         case Flow.PIPELINE:
             with bootstrap.history_of(settings) as history, bootstrap.memory_of(settings) as memory:
-                _run(Component("pipeline", partial(flows.run_pipeline, settings, history, memory, group)))
+                run_components(Component("pipeline", partial(flows.run_pipeline, settings, history, memory, group)))
         case Flow.ARCHIVE:
             with bootstrap.history_of(settings) as history:
-                _run(Component("archive", partial(bootstrap.run_archive, settings, history)))
+                run_components(Component("archive", partial(bootstrap.run_archive, settings, history)))
 
 
 @exit_codes
@@ -92,9 +92,9 @@ def worker(context: typer.Context) -> None:
     from sentinel.cli import bootstrap
     from sentinel.cli.supervision import Component
 
-    settings = _start_on_broker(context)
+    settings = start_on_broker(context)
     with bootstrap.sql_of(settings) as stores:
-        _run(Component("worker", partial(bootstrap.run_worker, settings, stores)))
+        run_components(Component("worker", partial(bootstrap.run_worker, settings, stores)))
 
 
 @exit_codes
@@ -107,10 +107,10 @@ def api(context: typer.Context) -> None:
     with bootstrap.sql_of(settings) as stores:
         if settings.stores.history.startswith("chdb:"):
             # An embedded path belongs to the process that runs the flows: the API serves the rest without it.
-            _run(Component("api", partial(bootstrap.run_api, settings, stores, None)))
+            run_components(Component("api", partial(bootstrap.run_api, settings, stores, None)))
             return
         with bootstrap.history_of(settings) as history:
-            _run(Component("api", partial(bootstrap.run_api, settings, stores, history)))
+            run_components(Component("api", partial(bootstrap.run_api, settings, stores, history)))
 
 
 @exit_codes
@@ -125,7 +125,7 @@ def broker(
     settings = _start(context)
     chosen = port if port is not None else _port_of(settings.kafka.bootstrap)
     say(f"{IN_MEMORY} Listening on 127.0.0.1:{chosen}.")
-    _run(Component("broker", EmbeddedBroker(chosen, settings.state / "broker.log").run))
+    run_components(Component("broker", EmbeddedBroker(chosen, settings.state / "broker.log").run))
 
 
 @exit_codes
@@ -134,12 +134,12 @@ def fleet(context: typer.Context) -> None:
     from sentinel.cli.supervision import Component
     from sentinel.fleet.running import run_fleet
 
-    settings = _start_on_broker(context)
+    settings = start_on_broker(context)
 
     def run_it(stop: threading.Event) -> None:
         run_fleet(settings.fleet, settings.kafka, settings.services, stop)
 
-    _run(Component("fleet", run_it))
+    run_components(Component("fleet", run_it))
 
 
 def _start(context: typer.Context) -> Settings:
@@ -151,7 +151,7 @@ def _start(context: typer.Context) -> Settings:
     return settings
 
 
-def _start_on_broker(context: typer.Context) -> Settings:
+def start_on_broker(context: typer.Context) -> Settings:
     """Like `_start`, for what cannot begin without the broker: one clear error, instead of one from each component."""
     from sentinel.kafka import check_broker
 
@@ -160,7 +160,8 @@ def _start_on_broker(context: typer.Context) -> Settings:
     return settings
 
 
-def _run(main: Component, others: Sequence[Component] = ()) -> None:
+def run_components(main: Component, others: Sequence[Component] = ()) -> None:
+    """Run them together until a signal or the end of one; exit 1 with what failed."""
     from sentinel.cli.supervision import run_together, stop_on_signals
 
     with stop_on_signals() as stop:

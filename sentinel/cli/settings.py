@@ -20,6 +20,7 @@ from sentinel.config import KafkaSettings, Section, StoreSettings
 from sentinel.config_files import load_file
 from sentinel.errors import ConfigError
 from sentinel.fleet.settings import FleetSettings
+from sentinel.scraping.settings import ScrapeSettings
 from sentinel.slack_settings import SlackSettings
 from sentinel.stores.history.settings import HistorySettings
 from sentinel.telemetry import TelemetrySettings
@@ -60,6 +61,8 @@ class Settings(Section):
     """How telemetry and decisions are copied into the history."""
     telemetry: TelemetrySettings = TelemetrySettings()
     """Limits of a telemetry message."""
+    scrape: ScrapeSettings = ScrapeSettings()
+    """Prometheus endpoints that `sentinel scrape` polls."""
     catalogue_file: str = ""
     """A YAML file with the service catalogue, relative to this file, instead of `services` here. Default none."""
     services: ServiceCatalogue = ServiceCatalogue()
