@@ -30,7 +30,9 @@ class DecisionBody(BaseModel):
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """The digest of the request as it was read: the answer is for exactly that plan and diff."""
     reason: Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")] = ""
-    """Why; goes to the audit and, for a rejection, to the planner."""
+    """Why; goes to the audit and, for a rejection, to the planner, which may propose something else."""
+    final: bool = False
+    """Whether a rejection ends the run. One without a reason always does."""
 
 
 @router.get("", operation_id="list_approvals")
@@ -78,6 +80,7 @@ def decide_approval(
         role=caller.role,
         reason=body.reason,
         idempotency_key=idempotency_key,
+        final=body.final,
     )
     try:
         return take_answer(state.parts, answer, Exchange(http.state.request_id, http.state.trace_id))

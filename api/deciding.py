@@ -51,6 +51,7 @@ def _decide(parts: ApiParts, answer: Answer, exchange: Exchange) -> tuple[Approv
                 details={
                     "role": answer.role.value,
                     "closes": decision.closes,
+                    "final": decision.final,
                     "incident_id": request.incident_id,
                     "run_id": request.run_id,
                     "request_id": exchange.request_id,

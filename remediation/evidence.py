@@ -66,13 +66,23 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedAttempt:
-    """An attempt of this run that did not help: no plan may contain one of its actions again."""
+    """An attempt of this run that did not help, or that a person rejected before it could.
+
+    No plan may contain an action again that did not help, nor be a rejected plan again. `objection` is what the person
+    wrote, as it came; empty when nobody rejected it.
+    """
 
     attempt: int
     runbook: str
     actions: tuple[Action, ...]
     result: str
     reason: str
+    objection: str = ""
+
+    @property
+    def deeds(self) -> tuple[Action, ...]:
+        """The actions that must not come again, whatever plan they are in."""
+        return () if self.objection else self.actions
 
 
 def first_suspect(incident: Incident) -> str:

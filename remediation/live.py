@@ -25,6 +25,7 @@ def read_conditions(parts: Parts, about: About, plan: Plan) -> Conditions:
         breakers=parts.stores.breakers.of(sorted(scopes)),
         deeds=_deeds(parts, about, now),
         attempt=attempt_name(about),
+        rejected=parts.stores.approvals.rejected(about.run_id),
     )
 
 

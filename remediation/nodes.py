@@ -6,26 +6,23 @@ done before an `interrupt`.
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from langgraph.types import interrupt
 
 from remediation import evidence, rollback
-from remediation.asking import make_request, stored_request
 from remediation.catalogue import assemble, refuse_repetition
 from remediation.evidence import Analysis, FailedAttempt
 from remediation.execution import Executed, Stop, execute, lines
 from remediation.learning import learn_outcome
 from remediation.live import read_conditions
 from remediation.narration import Narrator
+from remediation.objections import refuse_rejected
 from remediation.parts import Parts
 from remediation.policy import decide_plan
+from remediation.questions import Questions
 from remediation.recording import failed_attempt, make_outcome
 from remediation.settings import Mode
 from remediation.state import RunState, about, new_attempt, not_executed, order_of, plan_of, read, watched
-from remediation.waiting import Answered, look
 from remediation.watching import judge_now
-from sentinel.approvals import ApprovalRequest
 from sentinel.canonical import plain
 from sentinel.errors import PermanentError, RefusedError
 from sentinel.incidents import Incident, IncidentStatus
@@ -50,6 +47,7 @@ class Nodes:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._story = Narrator(parts)
+        self._questions = Questions(parts, self._story)
 
     def analyse(self, state: RunState) -> RunState:
         """Gather the evidence: the incident's newest revision, live targets, and how cited incidents ended."""
@@ -80,7 +78,8 @@ class Nodes:
         try:
             evidence.check_cites(proposal.summary, proposal.cites, {item.id for item in analysis.items})
             plan = assemble(proposal, state["incident_id"], state["attempt"], analysis.targets)
-            refuse_repetition(plan, [action for attempt in failed for action in attempt.actions])
+            refuse_repetition(plan, [action for attempt in failed for action in attempt.deeds])
+            refuse_rejected(plan, failed)
         except RefusedError as error:
             return not_executed(str(error))
         text = f"{', '.join(lines(plan.actions))}: {plan.summary}"
@@ -112,45 +111,12 @@ class Nodes:
 
     def ask(self, state: RunState) -> RunState:
         """Put the question where people find it. The same question after a crash is the same request."""
-        parts = self._parts
-        question, asked = state["question"] + 1, state["asked"] + 1
-        request = make_request(parts, state, question, asked)
-        text = f"{request.plan.summary} [{'; '.join(preview.text for preview in request.previews)}]"
-        with parts.stores.database.write():
-            request = parts.stores.approvals.create(request)
-            parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.WAITING)
-            details = {"request_id": request.id, "asked": asked, "expires_at": request.expires_at}
-            self._story.tell(state, "asked", text, key=request.id, digest=request.digest, details=details)
-        self._story.notify(state, "asked", text, request)
-        return {"go": "wait", "question": question, "asked": asked, "request_id": request.id}
+        return self._questions.ask(state)
 
     def wait(self, state: RunState) -> RunState:
         """Park until the worker sees a reason to look, then look for itself: what woke it proves nothing."""
         interrupt({"waiting_for": DECISION, "request_id": state["request_id"]})
-        request = stored_request(self._parts, state["request_id"])
-        answered = look(request, self._incident(state), state["service"], self._parts.now())
-        decision = self._parts.stores.approvals.decision(request.id)
-        who = f"{decision.actor}: {decision.reason}".rstrip(": ") if decision else ""
-        match answered:
-            case Answered.NOT_YET:
-                return {"go": "wait"}
-            case Answered.APPROVED:
-                self._story.answer(state, "approved", f"approved by {who}", request)
-                return {"go": "execute"}
-            case Answered.REJECTED:
-                self._story.answer(state, "refused", f"rejected by {who}", request)
-                return not_executed(f"rejected by {who}")
-            case Answered.EXPIRED:
-                self._parts.stores.approvals.expire(self._parts.now())
-                return self._ask_again(state, request, "it ran out without an answer in time")
-            case Answered.OTHER_SUSPECT:
-                self._supersede(state, "another service is suspected first now")
-                return {"go": "analyse"}
-            case Answered.RECOVERED:
-                self._supersede(state, "the incident recovered by itself")
-                return not_executed("the incident recovered by itself")
-            case _:
-                assert_never(answered)
+        return self._questions.look(state, self._incident(state))
 
     def execute(self, state: RunState) -> RunState:
         """Act, through every check and the ledger."""
@@ -211,31 +177,17 @@ class Nodes:
         """Nothing ran: where to go from here."""
         match stop:
             case Stop.DRIFT if state["drifts"] < MAX_DRIFTS:
-                self._supersede(state, done.reason)
+                self._questions.take_back(state, done.reason)
                 return {"go": "policy", "asked": 0, "drifts": state["drifts"] + 1}
             case Stop.EXPIRED if not state["request_id"]:
                 return {"go": "policy"}
             case Stop.EXPIRED:
-                request = stored_request(self._parts, state["request_id"])
-                return self._ask_again(state, request, "it was approved, and ran out before it could begin")
+                return self._questions.ask_again(state, "it was approved, and ran out before it could begin")
             case Stop.RECOVERED:
-                self._supersede(state, done.reason)
+                self._questions.take_back(state, done.reason)
                 return {"go": "analyse"}
             case _:
                 return not_executed(f"{stop}: {done.reason}", again=stop is Stop.FAILED)
-
-    def _ask_again(self, state: RunState, request: ApprovalRequest, why: str) -> RunState:
-        self._story.answer(state, "expired", f"question {request.asked}: {why}", request)
-        if state["asked"] >= self._parts.settings.approvals.max_asks:
-            return not_executed(f"no answer in time to {state['asked']} questions")
-        return {"go": "policy"}
-
-    def _supersede(self, state: RunState, why: str) -> None:
-        if not state["request_id"]:
-            return
-        request = stored_request(self._parts, state["request_id"])
-        self._parts.stores.approvals.supersede(request.id, now=self._parts.now())
-        self._story.answer(state, "superseded", why, request)
 
     def _incident(self, state: RunState) -> Incident:
         incident = self._parts.stores.incidents.get(state["incident_id"])

@@ -26,7 +26,8 @@ class Conditions:
     """How things stand at `now` (wall seconds): read anew for each decision.
 
     `breakers` by scope; one that is missing is open. `deeds` are the actions that began lately, those of the attempt
-    that asks left out. `attempt` names that one: it may be a probe.
+    that asks left out. `attempt` names that one: it may be a probe. `rejected`: a person has rejected a plan of
+    this run.
     """
 
     now: float
@@ -34,6 +35,7 @@ class Conditions:
     breakers: Mapping[str, Breaker]
     deeds: Sequence[Deed] = ()
     attempt: str = ""
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,9 @@ def decide_plan(
     version = policy_version(settings)
     if plan.actions and plan.planner not in settings.trusted_planners:
         reason = f"planner: what {plan.planner} proposes is always asked"
+        verdicts.append(PolicyVerdict(answer=PolicyAnswer.ASK, reasons=(reason,), policy_version=version))
+    if conditions.rejected:
+        reason = "rejection: a person has rejected a plan of this run, so every further one is asked"
         verdicts.append(PolicyVerdict(answer=PolicyAnswer.ASK, reasons=(reason,), policy_version=version))
     verdict = strictest(verdicts, version)
     approvers = quorum_of(plan, settings.approvers, settings.people, services).approvers

@@ -44,6 +44,8 @@ class ConditionsCase(Section):
     that are not named are open, as in a new installation."""
     deeds: tuple[DeedCase, ...] = ()
     """What began before. Default nothing."""
+    rejected: bool = False
+    """Whether a person has rejected a plan of the same run before. Default no."""
 
 
 class Case(Section):
@@ -126,6 +128,7 @@ def _conditions(case: Case, action: Action) -> Conditions:
         deeds=tuple(
             Deed(at=now - deed.ago, action=_action(deed.action, deed.params, deed.target, case)) for deed in given.deeds
         ),
+        rejected=given.rejected,
     )
 
 

@@ -63,4 +63,4 @@ def unmet(quorum: Quorum, request: ApprovalRequest, votes: Sequence[ApprovalDeci
 
 
 def _targets(plan: Plan) -> list[str]:
-    return [action.target.name for action in plan.actions]
+    return [action.target.serves for action in plan.actions]

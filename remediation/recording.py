@@ -42,4 +42,5 @@ def failed_attempt(state: RunState, outcome: Outcome) -> FailedAttempt:
         actions=plan_of(state).actions if state["plan"] else (),
         result=outcome.result.value,
         reason=outcome.reason,
+        objection=state.get("objection", ""),
     )

@@ -89,9 +89,9 @@ class ApiClient:
         """Approve exactly the plan and diff that `digest` stands for."""
         return self._decide(request_id, Choice.APPROVE, digest, reason)
 
-    def reject(self, request_id: str, *, digest: str, reason: str = "") -> ApprovalDecision:
-        """Reject the plan that `digest` stands for."""
-        return self._decide(request_id, Choice.REJECT, digest, reason)
+    def reject(self, request_id: str, *, digest: str, reason: str = "", final: bool = False) -> ApprovalDecision:
+        """Reject the plan that `digest` stands for; with a reason another one is made, unless it is `final`."""
+        return self._decide(request_id, Choice.REJECT, digest, reason, final=final)
 
     def audit(
         self, *, actor: str = "", action: str = "", target: str = "", since: float | None = None,
@@ -153,8 +153,10 @@ class ApiClient:
             self._send("POST", "/api/v1/breakers/close", json={"scope": scope, "reason": reason}), BreakerView
         )
 
-    def _decide(self, request_id: str, choice: Choice, digest: str, reason: str) -> ApprovalDecision:
-        body = {"choice": choice.value, "digest": digest, "reason": reason}
+    def _decide(
+        self, request_id: str, choice: Choice, digest: str, reason: str, *, final: bool = False
+    ) -> ApprovalDecision:
+        body = {"choice": choice.value, "digest": digest, "reason": reason, "final": final}
         headers = {"Idempotency-Key": uuid.uuid4().hex}
         answer = self._send(
             "POST", f"/api/v1/approvals/{quote(request_id, safe='')}/decision", json=body, headers=headers

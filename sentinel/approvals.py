@@ -97,6 +97,7 @@ class ApprovalDecision:
     """A person's answer to one request, for exactly the digest that they saw. Written once.
 
     `closes` is True for the one answer that decided the request: a rejection, or the last approval that was missing.
+    A rejection with a reason asks for another plan, unless it is `final`.
     """
 
     request_id: str
@@ -107,3 +108,9 @@ class ApprovalDecision:
     reason: str
     decided_at: float
     closes: bool = True
+    final: bool = False
+
+    @property
+    def objection(self) -> str:
+        """Why another plan is wanted in place of the rejected one; empty when none is."""
+        return self.reason.strip() if self.choice is Choice.REJECT and not self.final else ""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from remediation.catalogue import Proposal, Step, assemble, refuse_repetition
 from remediation.evidence import Analysis, Claim, FailedAttempt, check_cites, check_claims
+from remediation.objections import refuse_rejected
 from sentinel.plans import Scalar
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -73,7 +74,8 @@ def proposal_of(answer: PlanAnswer, planner: str, analysis: Analysis, failed: Se
     )
     check_cites(proposal.summary, proposal.cites, known)
     plan = assemble(proposal, analysis.incident.id, len(failed) + 1, analysis.targets)
-    refuse_repetition(plan, [action for attempt in failed for action in attempt.actions])
+    refuse_repetition(plan, [action for attempt in failed for action in attempt.deeds])
+    refuse_rejected(plan, failed)
     return proposal
 
 

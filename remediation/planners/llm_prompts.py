@@ -37,9 +37,7 @@ def make_prompt(analysis: Analysis, failed: Sequence[FailedAttempt], settings: L
         "first_suspect": analysis.suspect,
         "targets": sorted(analysis.targets),
         "facts": [_fact(item, settings) for item in _chosen(analysis.items, settings.max_facts)],
-        "failed": [
-            {"steps": [describe(action) for action in attempt.actions], "result": attempt.result} for attempt in failed
-        ],
+        "failed": [_failed(attempt, settings) for attempt in failed],
     }
     return Prompt(
         version=version_of(CURRENT, backends),
@@ -79,6 +77,11 @@ def _fact(item: EvidenceItem, settings: LlmSettings) -> dict[str, str]:
         "service": _cut(item.service, settings),
         "text": _cut(item.text, settings),
     }
+
+
+def _failed(attempt: FailedAttempt, settings: LlmSettings) -> dict[str, Any]:
+    said = {"rejected_because": _cut(attempt.objection, settings)} if attempt.objection else {}
+    return {"steps": [describe(action) for action in attempt.actions], "result": attempt.result, **said}
 
 
 def _cut(text: str, settings: LlmSettings) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from remediation.catalogue import Proposal, Step
 from remediation.evidence import Analysis, FailedAttempt
+from remediation.objections import read_objections
 from remediation.runbooks import Runbook, fits, steps_of
 from sentinel.outcomes import Outcome, Result
 
@@ -13,8 +14,9 @@ from sentinel.outcomes import Outcome, Result
 class RunbookPlanner:
     """Takes the first runbook that fits; pure apart from the runbooks that it was given.
 
-    Order: runbooks verified for the cited incident, then priority and name. A runbook that failed in this run, or one
-    with an action that did, is left out.
+    Order: runbooks with an action that a rejection of this run would rather see, those verified for the cited incident,
+    then priority and name. A runbook that failed or was rejected in this run, or one with an action that failed or that
+    nobody wants, is left out.
     """
 
     name = "runbook"
@@ -25,9 +27,18 @@ class RunbookPlanner:
     def plan(self, analysis: Analysis, failed: Sequence[FailedAttempt]) -> Proposal | None:
         """See `Planner.plan`."""
         verified = {outcome.runbook: outcome for outcome in analysis.past if outcome.result is Result.VERIFIED}
-        ordered = sorted(self._runbooks, key=lambda book: (book.name not in verified, book.priority, book.name))
+        objections = read_objections(failed)
+        ordered = sorted(
+            self._runbooks,
+            key=lambda book: (
+                not _has(book, objections.preferred),
+                book.name not in verified,
+                book.priority,
+                book.name,
+            ),
+        )
         tried = {attempt.runbook for attempt in failed}
-        for book in (one for one in ordered if one.name not in tried):
+        for book in (one for one in ordered if one.name not in tried and not _has(one, objections.excluded)):
             cites = fits(book, analysis)
             steps = steps_of(book, analysis) if cites else None
             if steps and not _repeats(steps, failed):
@@ -35,8 +46,12 @@ class RunbookPlanner:
         return None
 
 
+def _has(book: Runbook, types: frozenset[str]) -> bool:
+    return any(step.action in types for step in book.steps)
+
+
 def _repeats(steps: Sequence[Step], failed: Sequence[FailedAttempt]) -> bool:
-    done = [(action.type, action.target.serves, action.params) for attempt in failed for action in attempt.actions]
+    done = [(action.type, action.target.serves, action.params) for attempt in failed for action in attempt.deeds]
     return any((step.type, step.service, step.params) in done for step in steps)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +22,9 @@ from sentinel.cli.output import (
     print_table,
     say,
 )
+
+if TYPE_CHECKING:
+    from sentinel.api_client import ApiClient
 
 _NOT_FOUND = 404
 
@@ -75,10 +80,15 @@ def approve(
 @app.command("reject")
 @exit_codes
 def reject(
-    context: typer.Context, request_id: RequestId, digest: DigestOption = "", reason: Reason = "", url: Url = ""
+    context: typer.Context,
+    request_id: RequestId,
+    digest: DigestOption = "",
+    reason: Reason = "",
+    url: Url = "",
+    final: Annotated[bool, typer.Option("--final", help="End the run; else a reason asks for another plan.")] = False,
 ) -> None:
     """Reject a request. Needs an API key with the role approver in $SENTINEL_API_KEY."""
-    _answer(context, request_id, Choice.REJECT, digest, reason, url)
+    _answer(context, request_id, Choice.REJECT, digest, reason, url, final=final)
 
 
 def _read(context: typer.Context, request_id: str) -> ApprovalRequest:
@@ -91,7 +101,22 @@ def _read(context: typer.Context, request_id: str) -> ApprovalRequest:
     return request
 
 
-def _answer(context: typer.Context, request_id: str, choice: Choice, digest: str, reason: str, url: str) -> None:
+def _answer(
+    context: typer.Context, request_id: str, choice: Choice, digest: str, reason: str, url: str, *, final: bool = False
+) -> None:
+    with _calling(context, url) as client:
+        seen = digest or client.approval(request_id).request.digest
+        if choice is Choice.APPROVE:
+            decision = client.approve(request_id, digest=seen, reason=reason)
+        else:
+            decision = client.reject(request_id, digest=seen, reason=reason, final=final)
+    more = "" if decision.closes else "; more people must approve"
+    say(f"{decision.request_id}: {decision.choice} by {decision.actor} for digest {decision.digest[:12]}{more}")
+
+
+@contextmanager
+def _calling(context: typer.Context, url: str) -> Iterator[ApiClient]:
+    """The API with the caller's key; what it refuses ends the command."""
     from sentinel.api_client import ApiClient, ApiError
 
     key = os.environ.get("SENTINEL_API_KEY", "")
@@ -99,13 +124,10 @@ def _answer(context: typer.Context, request_id: str, choice: Choice, digest: str
         fail("set SENTINEL_API_KEY to an API key with the role approver (`sentinel keys new` makes one)", EXIT_USAGE)
     settings = settings_of(context)
     with ApiClient(url or f"http://{settings.api.host}:{settings.api.port}", key) as client:
-        send = client.approve if choice is Choice.APPROVE else client.reject
         try:
-            seen = digest or client.approval(request_id).request.digest
-            decision = send(request_id, digest=seen, reason=reason)
+            yield client
         except ApiError as error:
             fail(str(error), EXIT_FAILED if error.status == _NOT_FOUND else EXIT_REFUSED)
-    say(f"{decision.request_id}: {decision.choice} by {decision.actor} for digest {decision.digest[:12]}")
 
 
 def _print(request: ApprovalRequest) -> None:

@@ -1,17 +1,8 @@
-"""What becomes of a question: rejected, unanswered, taken back, asked anew."""
+"""What becomes of a question: unanswered, taken back, asked anew."""
 
-from sentinel.approvals import ApprovalStatus, Choice
+from sentinel.approvals import ApprovalStatus
 from sentinel.incidents import IncidentStatus
 from tests.remediation.world import alert, bad_deploy, deploy, incident, later
-
-
-def test_a_rejected_plan_ends_the_run(world):
-    one = bad_deploy()
-    world.open(one)
-    world.answer(Choice.REJECT)
-    world.steps()
-    assert world.fleet.actions == []
-    assert world.stores.outcomes.find(one.id)[0].reason == "rejected by ann: ok"
 
 
 def test_a_question_that_nobody_answers_is_asked_again_and_in_the_end_nothing_runs(world):
@@ -28,6 +19,9 @@ def test_a_question_that_nobody_answers_is_asked_again_and_in_the_end_nothing_ru
     assert world.pending() == []
     assert world.fleet.actions == []
     assert world.stores.outcomes.find(one.id)[0].reason == "no answer in time to 3 questions"
+    told = [(notice.kind, notice.request.asked) for notice in world.notices.notices if notice.request]
+    assert told == [("asked", 1), ("asked", 2), ("asked", 3), ("unanswered", 3)]
+    assert world.kinds(one).count("unanswered") == 1
 
 
 def test_the_second_question_can_still_be_answered(world):

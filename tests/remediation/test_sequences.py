@@ -70,11 +70,21 @@ class Sequences(RuleBasedStateMachine):
     def time_passes(self, seconds):
         self.world.clock.at += seconds
 
-    @rule(choice=st.sampled_from(Choice), role=st.sampled_from(Role), digest=st.sampled_from(["", "0" * 64]))
-    def somebody_answers(self, choice, role, digest):
+    @rule(
+        choice=st.sampled_from(Choice),
+        role=st.sampled_from(Role),
+        digest=st.sampled_from(["", "0" * 64]),
+        reason=st.sampled_from(["", "restart web instead", "no scale, please"]),
+    )
+    def somebody_answers(self, choice, role, digest, reason):
         for request in self.world.pending():
             answer = Answer(
-                request_id=request.id, digest=digest or request.digest, choice=choice, actor="ann", role=role
+                request_id=request.id,
+                digest=digest or request.digest,
+                choice=choice,
+                actor="ann",
+                role=role,
+                reason=reason,
             )
             try:
                 self.world.stores.approvals.decide(answer, now=self.world.clock.at)

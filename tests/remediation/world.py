@@ -180,12 +180,11 @@ class World:
     def pending(self):
         return list(self.stores.approvals.find(status=ApprovalStatus.PENDING).items)
 
-    def answer(self, choice=Choice.APPROVE, request=None):
+    def answer(self, choice=Choice.APPROVE, request=None, **more):
         request = request or self.pending()[0]
-        answer = Answer(
-            request_id=request.id, digest=request.digest, choice=choice, actor="ann", role=Role.APPROVER, reason="ok"
-        )
-        self.stores.approvals.decide(answer, now=self.clock.at)
+        given = {"actor": "ann", "role": Role.APPROVER, "reason": "ok", **more}
+        answer = Answer(request_id=request.id, digest=request.digest, choice=choice, **given)
+        return self.stores.approvals.decide(answer, now=self.clock.at)[0]
 
     def windows(self, incident, *verdicts, first=EFFECTIVE + 60, score=5.0):
         """One update for each of the incident's alerts and verdict, minute by minute."""

@@ -27,7 +27,10 @@ _STATUS_OF = {Choice.APPROVE.value: ApprovalStatus.APPROVED, Choice.REJECT.value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a person answers to which request; `digest` is the one that they saw, `idempotency_key` may be empty."""
+    """What a person answers to which request; `digest` is the one that they saw, `idempotency_key` may be empty.
+
+    `final`: a rejection that wants no other plan.
+    """
 
     request_id: str
     digest: str
@@ -36,6 +39,7 @@ class Answer:
     role: Role
     reason: str = ""
     idempotency_key: str = ""
+    final: bool = False
 
 
 class ApprovalStore:
@@ -85,6 +89,13 @@ class ApprovalStore:
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
+    def rejected(self, run_id: str) -> bool:
+        """Whether a person has rejected a plan of this run."""
+        query = sa.select(_VOTES.c.request_id).join(_REQUESTS, _REQUESTS.c.id == _VOTES.c.request_id)
+        query = query.where(_REQUESTS.c.run_id == run_id, _VOTES.c.choice == Choice.REJECT.value).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
     def find(
         self, *, status: ApprovalStatus | None = None, incident_id: str = "", cursor: str = "", limit: int = 50
     ) -> Page[ApprovalRequest]:
@@ -132,6 +143,7 @@ class ApprovalStore:
                     reason=vote.reason,
                     decided_at=now,
                     idempotency_key=answer.idempotency_key or None,
+                    final=int(vote.final),
                 )
             )
         return vote, True
@@ -205,6 +217,7 @@ def _vote_of(
         role=answer.role,
         reason=answer.reason,
         decided_at=now,
+        final=answer.final,
     )
     enough = len(request.quorum.approved_by((*votes, vote))) >= request.quorum.approvers
     return replace(vote, closes=vote.choice is Choice.REJECT or enough)
@@ -236,4 +249,5 @@ def _vote(row: sa.Row[Any]) -> ApprovalDecision:
         reason=row.reason,
         decided_at=row.decided_at,
         closes=bool(row.closes),
+        final=bool(row.final),
     )

@@ -79,6 +79,7 @@ approval_requests = Table(
     Index(None, "requested_at", "id"),
     Index(None, "incident_id"),
     Index(None, "closed_as", "expires_at"),
+    Index(None, "run_id"),
 )
 """Written by the worker alone. `closed_as`: empty, `expired` or `superseded`."""
 
@@ -89,6 +90,7 @@ approval_votes = Table(
     Column("person", String, primary_key=True),
     Column("choice", String, primary_key=True),
     Column("closes", Integer, nullable=False),
+    Column("final", Integer, nullable=False, server_default="0"),
     Column("digest", String, nullable=False),
     Column("actor", String, nullable=False),
     Column("role", String, nullable=False),

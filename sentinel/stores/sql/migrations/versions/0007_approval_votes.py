@@ -14,6 +14,7 @@ def upgrade() -> None:
         sa.Column("person", sa.String(), nullable=False),
         sa.Column("choice", sa.String(), nullable=False),
         sa.Column("closes", sa.Integer(), nullable=False),
+        sa.Column("final", sa.Integer(), server_default="0", nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("role", sa.String(), nullable=False),
@@ -37,3 +38,4 @@ def upgrade() -> None:
         f"INSERT INTO approval_votes (person, closes, {kept}) SELECT actor, 1, {kept} FROM approval_decisions"  # noqa: S608 only names of columns
     )
     op.drop_table("approval_decisions")
+    op.create_index(op.f("ix_approval_requests_run_id"), "approval_requests", ["run_id"], unique=False)

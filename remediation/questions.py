@@ -1,0 +1,97 @@
+"""Questions to people: put, looked after, taken back and put again. What the nodes `ask` and `wait` do."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from remediation.asking import make_request, stored_request
+from remediation.narration import Narrator
+from remediation.parts import Parts
+from remediation.state import RunState, not_executed
+from remediation.waiting import Answered, look
+from sentinel.approvals import ApprovalDecision, ApprovalRequest
+from sentinel.incidents import Incident
+from sentinel.runs import RunStatus
+
+
+class Questions:
+    """The questions of one worker's runs."""
+
+    def __init__(self, parts: Parts, story: Narrator) -> None:
+        self._parts = parts
+        self._story = story
+
+    def ask(self, state: RunState) -> RunState:
+        """Put the next question. The same one after a crash is the same request."""
+        parts = self._parts
+        question, asked = state["question"] + 1, state["asked"] + 1
+        request = make_request(parts, state, question, asked)
+        text = f"{request.plan.summary} [{'; '.join(preview.text for preview in request.previews)}]"
+        with parts.stores.database.write():
+            request = parts.stores.approvals.create(request)
+            parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.WAITING)
+            details = {"request_id": request.id, "asked": asked, "expires_at": request.expires_at}
+            self._story.tell(state, "asked", text, key=request.id, digest=request.digest, details=details)
+        self._story.notify(state, "asked", text, request)
+        return {"go": "wait", "question": question, "asked": asked, "request_id": request.id}
+
+    def look(self, state: RunState, incident: Incident) -> RunState:
+        """What has become of the question, and where that leads."""
+        request = stored_request(self._parts, state["request_id"])
+        match look(request, incident, state["service"], self._parts.now()):
+            case Answered.NOT_YET:
+                return {"go": "wait"}
+            case Answered.APPROVED:
+                self._tell(state, "approved", f"approved by {self._voters(request)}", request)
+                return {"go": "execute"}
+            case Answered.REJECTED:
+                return self._rejected(state, request)
+            case Answered.EXPIRED:
+                self._parts.stores.approvals.expire(self._parts.now())
+                return self.ask_again(state, "it ran out without an answer in time")
+            case Answered.OTHER_SUSPECT:
+                self.take_back(state, "another service is suspected first now")
+                return {"go": "analyse"}
+            case Answered.RECOVERED:
+                self.take_back(state, "the incident recovered by itself")
+                return not_executed("the incident recovered by itself")
+            case never:
+                assert_never(never)
+
+    def ask_again(self, state: RunState, why: str) -> RunState:
+        """The question ran out: put it anew, so many times."""
+        request = stored_request(self._parts, state["request_id"])
+        self._story.answer(state, "expired", f"question {request.asked}: {why}", request)
+        if state["asked"] < self._parts.settings.approvals.max_asks:
+            return {"go": "policy"}
+        text = f"no answer in time to {state['asked']} questions"
+        self._tell(state, "unanswered", text, request)
+        return not_executed(text)
+
+    def take_back(self, state: RunState, why: str) -> None:
+        """Close the question, where there is one, because it is not the right one any more."""
+        if not state["request_id"]:
+            return
+        request = stored_request(self._parts, state["request_id"])
+        self._parts.stores.approvals.supersede(request.id, now=self._parts.now())
+        self._story.answer(state, "superseded", why, request)
+
+    def _rejected(self, state: RunState, request: ApprovalRequest) -> RunState:
+        """A rejection ends the run, unless it says why: then another plan may be what is wanted."""
+        decision = self._parts.stores.approvals.decision(request.id)
+        text = f"rejected by {_voter(decision)}" if decision else "rejected"
+        objection = decision.objection if decision else ""
+        self._tell(state, "refused", text, request)
+        return {**not_executed(text, again=bool(objection)), "objection": objection}
+
+    def _tell(self, state: RunState, kind: str, text: str, request: ApprovalRequest) -> None:
+        """To the record, and to people."""
+        self._story.answer(state, kind, text, request)
+        self._story.notify(state, kind, text, request)
+
+    def _voters(self, request: ApprovalRequest) -> str:
+        return ", ".join(_voter(vote) for vote in self._parts.stores.approvals.votes(request.id))
+
+
+def _voter(vote: ApprovalDecision) -> str:
+    return f"{vote.actor}: {vote.reason}".rstrip(": ")
