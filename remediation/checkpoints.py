@@ -9,7 +9,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -23,6 +25,28 @@ SUFFIX = ".checkpoints"
 
 POOL_SIZE = 4
 """Connections to PostgreSQL for checkpoints. The saver takes them one at a time; the others replace broken ones."""
+
+
+class _Fenced(BaseCheckpointSaver[str]):
+    """Writes nothing for a worker that lost the lease of its run: its older view must not become the newest checkpoint."""
+
+    database: Database
+
+    def put(self, *args: Any, **kwargs: Any) -> RunnableConfig:
+        with self.database.hold():
+            return super().put(*args, **kwargs)
+
+    def put_writes(self, *args: Any, **kwargs: Any) -> None:
+        with self.database.hold():
+            super().put_writes(*args, **kwargs)
+
+
+class _FencedSqliteSaver(_Fenced, SqliteSaver):
+    pass
+
+
+class _FencedPostgresSaver(_Fenced, PostgresSaver):
+    pass
 
 
 def worker_name(database: Database) -> str:
@@ -42,7 +66,8 @@ def open_checkpointer(database: Database) -> Iterator[BaseCheckpointSaver[str]]:
     """
     if not database.is_sqlite:
         with open_pool(database, POOL_SIZE) as pool:
-            saver = PostgresSaver(pool)
+            saver = _FencedPostgresSaver(pool)
+            saver.database = database
             with driver_errors():
                 saver.setup()
             yield saver
@@ -54,7 +79,8 @@ def open_checkpointer(database: Database) -> Iterator[BaseCheckpointSaver[str]]:
         try:
             # A parked run must survive power loss as its approval does; the saver itself turns WAL on.
             connection.execute("PRAGMA synchronous=FULL")
-            sqlite_saver = SqliteSaver(connection)
+            sqlite_saver = _FencedSqliteSaver(connection)
+            sqlite_saver.database = database
             sqlite_saver.setup()
             yield sqlite_saver
         finally:

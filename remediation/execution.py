@@ -4,64 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import msgspec
 
+from remediation.acting import act
 from remediation.catalogue import describe
-from remediation.evidence import first_suspect
 from remediation.executors.protocol import Applied, Executor, TargetState
-from remediation.journal import About, Entry
+from remediation.journal import Entry
 from remediation.learning import claim_probes, learn
-from remediation.live import killed, read_conditions
+from remediation.orders import Order, Stop, refusal, targets_of
 from remediation.parts import Parts
-from remediation.policy import decide_plan
-from remediation.quorums import quorum_of, unmet
-from sentinel.approvals import ApprovalStatus
 from sentinel.canonical import plain, short_id
 from sentinel.errors import PermanentError, RefusedError
-from sentinel.incidents import IncidentStatus
 from sentinel.metrics import ACTIONS_APPLIED
-from sentinel.plans import Action, Plan, PolicyAnswer, Preview, approval_digest
+from sentinel.plans import Action, Preview
 from sentinel.runs import LedgerEntry, LedgerStatus
 
 VERSION_FIELD = "resource_version"
 """Where a ledger entry's pre-state keeps the version of the target."""
 
-
-class Stop(StrEnum):
-    """Why an execution did not run to its end."""
-
-    DRIFT = "drift"
-    """The target is not what was previewed: preview and ask again."""
-    EXPIRED = "expired"
-    """The approval ran out before the action began: ask again."""
-    DENIED = "denied"
-    """A rule forbids it now."""
-    RECOVERED = "recovered"
-    """The incident is over, or blames another service."""
-    FAILED = "failed"
-    """The executor refused for good."""
-    UNCONFIRMED = "unconfirmed"
-    """The executor acted, and the target does not show it."""
-    DRY_RUN = "dry_run"
-    """The executor only wrote it down."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is to be executed. `request_id` is empty when policy allowed it without a person.
-
-    `suspect` is the service that the plan was made for; `epoch` is that of the run's lease.
-    """
-
-    about: About
-    plan: Plan
-    previews: tuple[Preview, ...]
-    digest: str
-    request_id: str
-    suspect: str
-    epoch: int = 0
+_STOP_OF = {"drift": Stop.DRIFT, "kill_switch": Stop.DENIED}
+"""What a rule that spoke at the last moment means for the order; all others are failures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,43 +83,6 @@ def applied_of(entry: LedgerEntry) -> Applied:
     return msgspec.convert(entry.result, Applied)
 
 
-def refusal(parts: Parts, order: Order) -> tuple[Stop, str] | None:
-    """Why the order must not run now, or None: incident, policy with its allow-list, digest, approval, expiry."""
-    incident = parts.stores.incidents.get(order.about.incident_id)
-    if incident is None or incident.status is IncidentStatus.RESOLVED:
-        return Stop.RECOVERED, "the incident is over"
-    if first_suspect(incident) != order.suspect:
-        return Stop.RECOVERED, f"the incident blames {first_suspect(incident)} now, not {order.suspect}"
-    conditions = read_conditions(parts, order.about, order.plan)
-    verdict = decide_plan(order.plan, parts.settings.policy, parts.services, conditions)
-    if verdict.answer is PolicyAnswer.DENY:
-        return Stop.DENIED, "; ".join(verdict.reasons)
-    if approval_digest(order.plan, order.previews, verdict.policy_version) != order.digest:
-        return Stop.DRIFT, "plan, preview or policy are not the ones of the digest"
-    if order.request_id:
-        return _approval_problem(parts, order)
-    if verdict.answer is PolicyAnswer.ASK:
-        return Stop.EXPIRED, f"policy asks now: {'; '.join(verdict.reasons)}"
-    return None
-
-
-def _approval_problem(parts: Parts, order: Order) -> tuple[Stop, str] | None:
-    request = parts.stores.approvals.get(order.request_id)
-    if request is None or request.status is not ApprovalStatus.APPROVED:
-        return Stop.DENIED, f"{order.request_id} is not approved"
-    if request.run_id != order.about.run_id or request.attempt != order.about.attempt:
-        return Stop.DENIED, f"{order.request_id} belongs to another run or attempt"
-    if request.digest != order.digest:
-        return Stop.DENIED, f"{order.request_id} was approved for another digest"
-    if parts.now() >= request.expires_at:
-        return Stop.EXPIRED, f"{order.request_id} has expired"
-    policy = parts.settings.policy
-    quorum = quorum_of(order.plan, policy.approvers, policy.people, parts.services, request.quorum.requesters)
-    if problem := unmet(quorum, request, parts.stores.approvals.votes(request.id)):
-        return Stop.DENIED, problem
-    return None
-
-
 @dataclass
 class _Step:
     """One action of an order."""
@@ -166,6 +92,8 @@ class _Step:
     action: Action
     preview: Preview
     touched: dict[str, str]
+    epoch: int = 0
+    """That of the target's lease, once it is taken."""
 
     @property
     def key(self) -> str:
@@ -196,6 +124,7 @@ class _Step:
         if problem := refusal(self.parts, self.order):
             raise _StoppedError(*problem)
         self._refuse_second_deed()
+        self._refuse_busy()
         live = self._drift_free()
         before = TargetState(resource_version=live.resource_version, fields=live.before)
         about = self.order.about
@@ -208,18 +137,35 @@ class _Step:
             pre_state={**before.fields, VERSION_FIELD: before.resource_version},
             inverse=self.executor.inverse(self.action, before),
             started_at=self.parts.now(),
-            epoch=self.order.epoch,
         )
         text = self.executor.describe(self.action)
         with self.parts.stores.database.write():
             self.parts.stores.breakers.lock()
             if problem := refusal(self.parts, self.order):
                 raise _StoppedError(*problem)
+            self._take_targets()
             claim_probes(self.parts, about, self.action)
-            stored, fresh = self.parts.stores.ledger.begin(entry)
+            stored, fresh = self.parts.stores.ledger.begin(replace(entry, epoch=self.epoch))
             if fresh:
                 self._tell("executing", text, details={"before": before.fields})
         return stored
+
+    def _refuse_busy(self) -> None:
+        """A target on which another run acts is no drift: what it becomes is only known when that run is over."""
+        for target, run_id in self.parts.stores.targets.holders(targets_of(self.order.plan)).items():
+            if run_id != self.order.about.run_id:
+                raise _StoppedError(Stop.BUSY, f"{target} is in the hands of {run_id}")
+
+    def _take_targets(self) -> None:
+        """Those of the whole plan at once: a plan that has begun never waits for another."""
+        run_id, run_epoch = self.order.about.run_id, self.order.epoch
+        try:
+            epochs = self.parts.stores.targets.claim(
+                targets_of(self.order.plan), run_id=run_id, run_epoch=run_epoch, now=self.parts.now()
+            )
+        except RefusedError as error:
+            raise _StoppedError(Stop.BUSY, error.reason) from error
+        self.epoch = epochs[self.action.target.key]
 
     def _refuse_second_deed(self) -> None:
         """An attempt's action that runs or ran under another key must not run again, whatever the digest says."""
@@ -244,6 +190,7 @@ class _Step:
 
     def _recheck(self, entry: LedgerEntry) -> None:
         """The intent was written before a crash. What may not run any more, and did not yet, ends here."""
+        self._take_targets()
         problem = refusal(self.parts, self.order)
         if problem is None:
             return
@@ -253,17 +200,16 @@ class _Step:
 
     def _apply(self, entry: LedgerEntry) -> LedgerEntry:
         version = str(entry.pre_state[VERSION_FIELD])
-        if reason := killed(self.parts, self.action.target, version):
-            self.parts.stores.ledger.failed(entry.key, error=reason, now=self.parts.now())
-            raise _StoppedError(Stop.DENIED, reason)
         try:
-            applied = self.executor.apply(self.action, version, entry.key)
+            applied = act(self.parts, self.order.about, self.action, version=version, key=entry.key, epoch=self.epoch)
         except PermanentError as error:
-            stop = Stop.DRIFT if isinstance(error, RefusedError) and error.rule == "drift" else Stop.FAILED
+            rule = error.rule if isinstance(error, RefusedError) else ""
+            stop = _STOP_OF.get(rule, Stop.FAILED)
+            reason = error.reason if isinstance(error, RefusedError) and stop is Stop.DENIED else str(error)
             if stop is Stop.FAILED:
                 learn(self.parts, self.order.about, self.action, entry.key, ok=False)
-            self.parts.stores.ledger.failed(entry.key, error=str(error), now=self.parts.now())
-            raise _StoppedError(stop, str(error)) from error
+            self.parts.stores.ledger.failed(entry.key, error=reason, now=self.parts.now())
+            raise _StoppedError(stop, reason) from error
         with self.parts.stores.database.write():
             done = self.parts.stores.ledger.applied(
                 entry.key, result=plain(applied), effective_at=applied.effective_at, now=self.parts.now()

@@ -25,7 +25,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "policy": ("ask", "execute", "record"),
     "ask": ("wait",),
     "wait": ("wait", "execute", "policy", "analyse", "record"),
-    "execute": ("verify", "undo", "policy", "analyse", "record"),
+    "execute": ("execute", "verify", "undo", "policy", "analyse", "record"),
     "verify": ("verify", "undo", "record"),
     "undo": ("record",),
     "record": ("analyse", "end"),

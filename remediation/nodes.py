@@ -11,11 +11,12 @@ from langgraph.types import interrupt
 from remediation import evidence, rollback
 from remediation.catalogue import assemble, refuse_repetition
 from remediation.evidence import Analysis, FailedAttempt
-from remediation.execution import Executed, Stop, execute, lines
+from remediation.execution import Executed, execute, lines
 from remediation.learning import learn_outcome
 from remediation.live import read_conditions
 from remediation.narration import Narrator
 from remediation.objections import refuse_rejected
+from remediation.orders import Stop
 from remediation.parts import Parts
 from remediation.policy import decide_plan
 from remediation.questions import Questions
@@ -36,6 +37,9 @@ DECISION = "decision"
 
 WINDOWS = "windows"
 """What a run parked in `verify` waits for."""
+
+TARGET = "target"
+"""What a run parked in `execute` waits for."""
 
 MAX_DRIFTS = 5
 """Times that the target may change under one attempt before the run gives up."""
@@ -122,6 +126,8 @@ class Nodes:
         """Act, through every check and the ledger."""
         run = self._parts.stores.runs.update(state["run_id"], now=self._parts.now(), status=RunStatus.RUNNING)
         done = execute(self._parts, order_of(state, run.epoch))
+        if done.stop is Stop.BUSY:
+            return self._queue(state, done.reason)
         ran: RunState = {"keys": list(done.keys), "effective_at": done.effective_at}
         if done.stop is None:
             return {**ran, "go": "verify", "watch_since": self._parts.now()}
@@ -149,7 +155,8 @@ class Nodes:
 
     def undo(self, state: RunState) -> RunState:
         """Put the pre-states back, last action first."""
-        undone = rollback.undo(self._parts, about(state), tuple(state["keys"]))
+        run = self._parts.stores.runs.update(state["run_id"], now=self._parts.now())
+        undone = rollback.undo(self._parts, about(state), tuple(state["keys"]), run.epoch)
         self._story.tell(state, "undo", "; ".join(undone.lines))
         return {"go": "record", "undone": undone.complete, "undo_lines": list(undone.lines)}
 
@@ -162,6 +169,7 @@ class Nodes:
         learn_outcome(parts, about(state), state["keys"], outcome.result)
         with parts.stores.database.write():
             parts.stores.outcomes.record(outcome)
+            parts.stores.targets.release(state["run_id"])
             if not again:
                 parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.FINISHED)
             details = {"result": outcome.result.value, "undone": outcome.undone, "again": again}
@@ -173,8 +181,17 @@ class Nodes:
         failed = [*state["failed"], plain(failed_attempt(state, outcome))]
         return {**new_attempt(), "go": "analyse", "attempt": state["attempt"] + 1, "failed": failed}
 
+    def _queue(self, state: RunState, why: str) -> RunState:
+        """Park until the run that acts on the target has recorded its attempt; then every check is made anew."""
+        with self._parts.stores.database.write():
+            self._parts.stores.runs.update(state["run_id"], now=self._parts.now(), status=RunStatus.WAITING)
+            self._story.tell(state, "queued", why, key=state["digest"], digest=state["digest"])
+        interrupt({"waiting_for": TARGET})
+        return {"go": "execute"}
+
     def _stopped(self, state: RunState, done: Executed, stop: Stop) -> RunState:
         """Nothing ran: where to go from here."""
+        self._parts.stores.targets.release(state["run_id"])
         match stop:
             case Stop.DRIFT if state["drifts"] < MAX_DRIFTS:
                 self._questions.take_back(state, done.reason)

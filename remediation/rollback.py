@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from remediation.acting import act
 from remediation.catalogue import describe
 from remediation.execution import VERSION_FIELD, applied_of
 from remediation.journal import About, Entry
-from remediation.live import killed
 from remediation.parts import Parts
 from sentinel.canonical import plain, short_id
 from sentinel.errors import PermanentError
@@ -24,14 +24,17 @@ class Undone:
     lines: tuple[str, ...]
 
 
-def undo(parts: Parts, about: About, keys: tuple[str, ...]) -> Undone:
+def undo(parts: Parts, about: About, keys: tuple[str, ...], run_epoch: int = 0) -> Undone:
     """Undo the applied ledger entries `keys` in reverse order; what has no inverse is said and left.
+
+    `run_epoch` is that of the run's lease; the run still holds its targets.
 
     An undo is covered by the approval of the action that it undoes. It stops at the first target that somebody else
     has changed since: earlier states must not be forced over it; and while the kill switch is on. Raises `TransientError`: call it again.
     """
     entries = [_applied(parts, key) for key in keys]
     versions = {entry.action.target.key: applied_of(entry).after.resource_version for entry in entries}
+    epochs = parts.stores.targets.claim(versions.keys(), run_id=about.run_id, run_epoch=run_epoch, now=parts.now())
     told: list[str] = []
     complete = bool(entries)
     for entry in reversed(entries):
@@ -40,7 +43,7 @@ def undo(parts: Parts, about: About, keys: tuple[str, ...]) -> Undone:
             told.append(f"{describe(entry.action)} cannot be undone")
             continue
         target = entry.inverse.target.key
-        done = _undo_one(parts, about, entry, entry.inverse, versions[target])
+        done = _undo_one(parts, about, entry, entry.inverse, versions[target], epochs[target])
         if done.status is LedgerStatus.FAILED:
             complete = False
             told.append(f"{describe(entry.action)} was not undone: {done.error}")
@@ -57,7 +60,7 @@ def _applied(parts: Parts, key: str) -> LedgerEntry:
     return entry
 
 
-def _undo_one(parts: Parts, about: About, entry: LedgerEntry, inverse: Action, version: str) -> LedgerEntry:
+def _undo_one(parts: Parts, about: About, entry: LedgerEntry, inverse: Action, version: str, epoch: int) -> LedgerEntry:
     """Apply one inverse through the ledger, provided that the target is at `version`; returns how it ended."""
     ledger = parts.stores.ledger
     started, _ = ledger.begin(
@@ -71,14 +74,13 @@ def _undo_one(parts: Parts, about: About, entry: LedgerEntry, inverse: Action, v
             inverse=None,
             started_at=parts.now(),
             undo_of=entry.key,
+            epoch=epoch,
         )
     )
     if started.status is not LedgerStatus.STARTED:
         return started
-    if reason := killed(parts, inverse.target, version):
-        return ledger.failed(started.key, error=reason, now=parts.now())
     try:
-        applied = parts.executor(inverse.target).apply(inverse, version, started.key)
+        applied = act(parts, about, inverse, version=version, key=started.key, epoch=epoch)
     except PermanentError as error:
         return ledger.failed(started.key, error=str(error), now=parts.now())
     with parts.stores.database.write():

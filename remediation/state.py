@@ -6,8 +6,8 @@ from typing import Any, TypedDict, TypeVar
 
 import msgspec
 
-from remediation.execution import Order
 from remediation.journal import About
+from remediation.orders import Order
 from remediation.watching import Watched
 from sentinel.outcomes import Result
 from sentinel.plans import Plan, PolicyVerdict, Preview

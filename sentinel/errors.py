@@ -11,6 +11,10 @@ class TransientError(SentinelError):
     """The same call may succeed later (broker away, database busy, HTTP 503). Retry in the one place that retries."""
 
 
+class LeaseLostError(TransientError):
+    """Somebody else holds the lease under which this was to be done: nothing was done, and nothing may be done here."""
+
+
 class PermanentError(SentinelError):
     """The same call will fail again (bad request, missing row, refused). Do not retry."""
 

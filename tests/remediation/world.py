@@ -124,8 +124,13 @@ def trust(file):
 class World:
     """Everything one worker has. `restart()` builds a new worker over the same database, checkpoints and topics."""
 
-    def __init__(self, database, open_saver, config=None, *, planner=None, executor=None, trusted=True):
+    follow = None
+
+    def __init__(
+        self, database, open_saver, config=None, *, planner=None, executor=None, trusted=True, owner="test", ticks=None
+    ):
         self.clock, self.fleet = Clock(), FleetDouble(*CATALOGUE.services)
+        self.owner, self.ticks = owner, ticks or self.clock
         self.log, self.sink, self.notices = [], Sink(), Notices()
         self.settings = config or settings()
         self.planner = planner or RunbookPlanner(load_runbooks(RUNBOOKS))
@@ -153,10 +158,11 @@ class World:
         self.worker = Worker(
             self.parts,
             self.graph,
-            Intake(source, self.stores.projection, TOPICS),
+            Intake(source, self.stores.projection, TOPICS, self.follow),
             Outbox(self.sink, TOPICS, self.stores.outcomes, journal, InlinePool()),
-            owner="test",
+            owner=self.owner,
             pool=InlinePool(),
+            ticks=self.ticks,
         )
         self.worker.recover()
 

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
@@ -30,6 +31,11 @@ _SQLITE_TRANSIENT = {
 }
 # SQLSTATE: 08 connection, 40 rollback (deadlock), 53 out of resources, 55P03 lock time-out, 57 server going down.
 _POSTGRES_TRANSIENT = ("08", "40", "53", "55P03", "57")
+
+Guard = Callable[[Connection], None]
+"""Raises when a transaction must not happen; what it reads it locks against change until the transaction's end."""
+
+_GUARD: ContextVar[tuple[object, Guard] | None] = ContextVar("guard", default=None)
 
 
 def database_url(state_dir: Path, value: str) -> str:
@@ -125,11 +131,37 @@ class Database:
             self._local.transaction = mine
             try:
                 with connection.begin():
+                    self._ask_guard(connection)
                     yield connection
             finally:
                 self._local.transaction = None
         for callback in mine.after_commit:
             callback()
+
+    @contextmanager
+    def guarded(self, guard: Guard) -> Iterator[None]:
+        """Inside this block every `write` asks `guard` first, in its own transaction; also in threads that copy the context.
+
+        For work that is done under a lease: whoever lost it meanwhile can write nothing any more.
+        """
+        token = _GUARD.set((self, guard))
+        try:
+            yield
+        finally:
+            _GUARD.reset(token)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Ask the guard of this context, if there is one, and keep its answer true until the end of the block.
+
+        For writes that go elsewhere. On SQLite, which has one process per database, the answer is only asked.
+        """
+        if _GUARD.get() is None:
+            yield
+            return
+        with self.read() as connection:
+            self._ask_guard(connection)
+            yield
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the outermost `write` of this thread has committed; never when it rolls back."""
@@ -181,6 +213,11 @@ class Database:
 
     def _current(self) -> _Transaction | None:
         return getattr(self._local, "transaction", None)
+
+    def _ask_guard(self, connection: Connection) -> None:
+        guard = _GUARD.get()
+        if guard is not None and guard[0] is self:
+            guard[1](connection)
 
 
 def _sqlite_engine(url: URL, busy_timeout: float) -> Engine:

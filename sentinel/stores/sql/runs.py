@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
-from sentinel.errors import PermanentError
+from sentinel.errors import LeaseLostError, PermanentError
 from sentinel.runs import Run, RunStatus, TimelineRow
 from sentinel.stores.sql import tables
 from sentinel.stores.sql.database import Database
@@ -16,6 +17,7 @@ from sentinel.stores.sql.documents import from_document, to_document
 
 _RUNS = tables.runs
 _TIMELINE = tables.timeline
+_UNFINISHED = [status.value for status in RunStatus if not status.final]
 
 
 class RunStore:
@@ -53,6 +55,12 @@ class RunStore:
         """Runs that are not final, oldest first: what a worker takes up after a start."""
         return self.find(statuses=[status for status in RunStatus if not status.final])
 
+    def unfinished_ids(self) -> list[str]:
+        """The ids of the runs that are not final, oldest first: cheap enough to ask every second."""
+        query = sa.select(_RUNS.c.id).where(_RUNS.c.status.in_(_UNFINISHED)).order_by(_RUNS.c.created_at, _RUNS.c.id)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def update(
         self,
         run_id: str,
@@ -81,28 +89,60 @@ class RunStore:
             connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run_id).values(**values))
             return self._require(run_id)
 
-    def claim(self, run_id: str, *, owner: str, now: float, seconds: float) -> int | None:
-        """Take or renew the run's lease for `seconds`; returns its epoch, or None while another owner holds it.
+    def claim(
+        self, run_id: str, *, owner: str, now: float, seconds: float, seen: tuple[int, float] | None = None
+    ) -> int | None:
+        """Take the run's lease; returns its new epoch, or None while another owner holds it. The run must not be final.
 
-        The epoch grows when the owner changes or the lease had run out, and stays when the owner renews in time.
+        A lease that was given back is free, and so is one of the same owner (it started anew). Another owner's is taken
+        over only when it is still as `seen`: epoch and `lease_until`, which change with each renewal. The caller has
+        watched that for long enough by a clock of its own, so that no two wall clocks are ever compared; `lease_until`
+        is for people.
         """
-        holds = sa.and_(_RUNS.c.lease_owner == owner, _RUNS.c.lease_until > now)
-        free = _RUNS.c.lease_until <= now
+        takeable = [_RUNS.c.lease_until == 0.0, _RUNS.c.lease_owner == owner]
+        if seen is not None:
+            takeable.append(sa.and_(_RUNS.c.epoch == seen[0], _RUNS.c.lease_until == seen[1]))
         statement = (
             sa.update(_RUNS)
-            .where(_RUNS.c.id == run_id, sa.or_(holds, free))
-            .values(lease_owner=owner, lease_until=now + seconds, epoch=_RUNS.c.epoch + sa.case((holds, 0), else_=1))
+            .where(_RUNS.c.id == run_id, sa.or_(*takeable), _RUNS.c.status.in_(_UNFINISHED))
+            .values(lease_owner=owner, lease_until=now + seconds, epoch=_RUNS.c.epoch + 1)
+            .returning(_RUNS.c.epoch)
         )
         with self._database.write() as connection:
-            if not connection.execute(statement).rowcount:
-                return None
-            return self._require(run_id).epoch
+            return connection.execute(statement).scalar_one_or_none()
 
-    def release(self, run_id: str, *, owner: str) -> None:
-        """Give the lease back, if `owner` still has it."""
-        statement = sa.update(_RUNS).where(_RUNS.c.id == run_id, _RUNS.c.lease_owner == owner)
+    def renew(self, run_id: str, *, epoch: int, now: float, seconds: float) -> bool:
+        """Show that the holder of this epoch is alive; False when it lost the lease."""
+        statement = sa.update(_RUNS).where(_RUNS.c.id == run_id, _RUNS.c.epoch == epoch)
+        with self._database.write() as connection:
+            return bool(connection.execute(statement.values(lease_until=now + seconds)).rowcount)
+
+    def release(self, run_id: str, *, epoch: int) -> None:
+        """Give the lease of this epoch back; does nothing when it was taken over."""
+        statement = sa.update(_RUNS).where(_RUNS.c.id == run_id, _RUNS.c.epoch == epoch)
         with self._database.write() as connection:
             connection.execute(statement.values(lease_until=0.0))
+
+    @contextmanager
+    def holding(self, run_id: str, epoch: int) -> Iterator[None]:
+        """Work under the lease of this epoch: each transaction inside raises `LeaseLostError` once it was taken over.
+
+        The check is part of the transaction and locks the run's row, so that a takeover waits for it, or it for that.
+        """
+        query = sa.select(_RUNS.c.epoch).where(_RUNS.c.id == run_id).with_for_update(read=True)
+
+        def guard(connection: sa.Connection) -> None:
+            now = connection.execute(query).scalar_one_or_none()
+            if now != epoch:
+                raise LeaseLostError(f"{run_id} was taken over: its epoch is {now}, not {epoch}")
+
+        with self._database.guarded(guard):
+            yield
+
+    def still_held(self) -> None:
+        """Raise `LeaseLostError` when the lease that this context works under was lost; asked before what no SQL undoes."""
+        with self._database.hold():
+            pass
 
     def tell(self, row: TimelineRow) -> bool:
         """Add a row to the incident's timeline unless its `row_id` is there; True when it was added."""

@@ -19,6 +19,7 @@ from sentinel.stores.sql.outcomes import OutcomeStore
 from sentinel.stores.sql.projection import Projection
 from sentinel.stores.sql.runs import RunStore
 from sentinel.stores.sql.seen_requests import SeenRequests
+from sentinel.stores.sql.targets import TargetLeases
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class SqlStores:
     approvals: ApprovalStore
     runs: RunStore
     ledger: Ledger
+    targets: TargetLeases
     outcomes: OutcomeStore
     cards: CardStore
     seen: SeenRequests
@@ -55,6 +57,7 @@ class SqlStores:
             approvals=ApprovalStore(database),
             runs=RunStore(database),
             ledger=Ledger(database),
+            targets=TargetLeases(database),
             outcomes=OutcomeStore(database),
             cards=CardStore(database),
             seen=SeenRequests(database),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 
-from sentinel.errors import PermanentError
+from sentinel.errors import LeaseLostError, PermanentError
 from sentinel.runs import LedgerStatus, RunStatus
 from tests.contracts.sql.samples import ledger_entry, outcome, run, timeline_row
 from tests.contracts.sql.threads import at_once
@@ -36,17 +38,83 @@ def test_a_run_is_updated_and_ends_once(stores):
         stores.runs.update("run-2", now=130.0)
 
 
-def test_a_lease_has_one_holder_until_it_runs_out(stores):
+def claim(stores, owner, **more):
+    return stores.runs.claim("run-1", owner=owner, now=100.0, seconds=10.0, **more)
+
+
+def test_a_lease_has_one_holder_until_it_is_given_back(stores):
     stores.runs.start(run())
-    assert stores.runs.claim("run-1", owner="a", now=100.0, seconds=10.0) == 1
-    assert stores.runs.claim("run-1", owner="b", now=109.0, seconds=10.0) is None
-    assert stores.runs.claim("run-1", owner="a", now=109.0, seconds=10.0) == 1
-    assert stores.runs.claim("run-1", owner="b", now=119.0, seconds=10.0) == 2
-    stores.runs.release("run-1", owner="a")
-    assert stores.runs.claim("run-1", owner="a", now=120.0, seconds=10.0) is None
-    stores.runs.release("run-1", owner="b")
-    assert stores.runs.claim("run-1", owner="a", now=120.0, seconds=10.0) == 3
+    assert claim(stores, "a") == 1
+    assert claim(stores, "b") is None
+    stores.runs.release("run-1", epoch=1)
+    assert claim(stores, "b") == 2
+    stores.runs.release("run-1", epoch=1)
+    assert claim(stores, "a") is None
+    assert claim(stores, "b") == 3, "the same owner that started anew"
     assert stores.runs.claim("run-9", owner="a", now=120.0, seconds=10.0) is None
+
+
+def test_a_lease_is_taken_over_only_as_it_was_seen(stores):
+    stores.runs.start(run())
+    claim(stores, "a")
+    assert claim(stores, "b", seen=(1, 109.0)) is None
+    assert claim(stores, "b", seen=(0, 110.0)) is None
+    assert stores.runs.renew("run-1", epoch=1, now=101.0, seconds=10.0)
+    assert claim(stores, "b", seen=(1, 110.0)) is None, "renewed meanwhile"
+    assert claim(stores, "b", seen=(1, 111.0)) == 2
+    assert not stores.runs.renew("run-1", epoch=1, now=102.0, seconds=10.0)
+    assert stores.runs.get("run-1").lease_owner == "b"
+
+
+def test_a_run_that_has_ended_is_nobodys(stores):
+    stores.runs.start(run())
+    stores.runs.update("run-1", now=110.0, status=RunStatus.FINISHED)
+    assert claim(stores, "a") is None
+    assert stores.runs.unfinished_ids() == []
+
+
+def test_who_lost_the_lease_writes_nothing_more(stores):
+    stores.runs.start(run())
+    claim(stores, "a")
+    with stores.runs.holding("run-1", 1):
+        stores.ledger.begin(ledger_entry("before"))
+        stores.runs.still_held()
+        in_thread(lambda: claim(stores, "b", seen=(1, 110.0)))
+        with pytest.raises(LeaseLostError, match="epoch is 2, not 1"):
+            stores.ledger.begin(ledger_entry("after"))
+        with pytest.raises(LeaseLostError):
+            stores.runs.tell(timeline_row("a"))
+        with pytest.raises(LeaseLostError):
+            stores.runs.still_held()
+    stores.ledger.begin(ledger_entry("outside"))
+    assert {entry.key for entry in stores.ledger.find()} == {"before", "outside"}
+    assert stores.runs.timeline("inc-1") == []
+
+
+def test_a_takeover_waits_for_the_transaction_that_was_allowed(stores):
+    stores.runs.start(run())
+    claim(stores, "a")
+    order = []
+
+    def take_over():
+        claim(stores, "b", seen=(1, 110.0))
+        order.append("taken over")
+
+    with stores.runs.holding("run-1", 1), stores.database.write():
+        taking = Thread(target=take_over)
+        taking.start()
+        taking.join(0.2)
+        stores.ledger.begin(ledger_entry("intent"))
+        order.append("written")
+    taking.join(30)
+    assert order == ["written", "taken over"]
+
+
+def in_thread(deed):
+    """As another worker: outside the context that holds the lease."""
+    thread = Thread(target=deed)
+    thread.start()
+    thread.join(30)
 
 
 def test_of_many_claims_at_once_one_gets_the_lease(stores):
