@@ -169,6 +169,9 @@ class AlertStates:
         alert = track.firing
         if alert is None:
             return
+        if subject.rule.refire and row.candidate is not None and not row.candidate.veto:
+            self._refire(subject, track, alert, row, row.candidate, out)
+            return
         frozen = alert.first.frozen or {}
         if row.vector is not None:
             row = replace(row, value=judge_vector(frozen[subject.rule.detectors[0]], row.vector))
@@ -185,6 +188,17 @@ class AlertStates:
         elif row.end - alert.first.fired_at >= subject.rule.max_firing:
             text = f"still outside after {subject.rule.max_firing / 3600:.1f} hours: the new level is taken as usual"
             self._end(slot, subject, alert, Resolution.REBASELINED, text, out)
+
+    def _refire(self, subject: Subject, track: Track, old: Firing, row: Row, candidate: Candidate, out: _Out) -> None:
+        """A detector that says a thing once said it again: a new alert takes over, judged by the old one's parameters."""
+        reason = "worse, or still there after the refractory time: a new alert takes over"
+        self._resolve(subject, old, Resolution.SUPPRESSED, reason, out)
+        kept = replace(candidate, frozen=old.first.frozen or candidate.frozen)
+        message = fired(subject, row.start, kept, row, out.now, self._hash)
+        track.firing, track.last_end = Firing(message, message), row.end
+        self._say(subject, message, out)
+        verdict = "would_fire" if subject.rule.shadow else "fired"
+        self._decide(subject, row, verdict, message.reason, out, message.alert_id)
 
     def _abnormal(self, subject: Subject, frozen: dict[str, Frozen], row: Row) -> str:
         """The first detector whose snapshot calls the window abnormal; empty when none does or one speaks against it."""

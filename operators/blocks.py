@@ -21,6 +21,7 @@ Numbers = Sequence[float] | Floats
 """Times or values as they come from a file, a store or a test."""
 Hashes = npt.NDArray[np.uint64]
 Slots = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
 Frozen = dict[str, float | list[float]]
 """The parameters of one detector at one moment, as plain JSON values."""
 

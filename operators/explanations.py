@@ -141,8 +141,7 @@ def _word(settings: DetectionSettings, rule: Rule, name: str, rows: Rows, at_row
     scores = detector.observe(rows)
     if np.isnan(scores.score[at_row]):
         return DetectorWord(name, name in rule.unless, unusual=False, finding=None)
-    value = rows.values[at_row]
-    unusual = bool(value < scores.low[at_row] or value > scores.high[at_row])
+    unusual = scores.unusual_at(at_row, float(rows.values[at_row]))
     return DetectorWord(name, name in rule.unless, unusual, detector.explain(rows, scores, at_row))
 
 

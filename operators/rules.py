@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 
 from operators.detectors.settings import (
     DetectorSettings,
+    FusedSettings,
     HalfSpaceTreesSettings,
     IqrSettings,
     SeasonalSettings,
@@ -54,6 +55,21 @@ NOfM = Annotated[str, AfterValidator(_n_of_m)]
 """Text such as `2 of 3`."""
 
 
+_WEEKS = {"hour": 168.0, "day": 7.0, "week": 1.0}
+"""How many of each there are in a week."""
+
+
+def _per_time(text: str) -> str:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s+per\s+(hour|day|week)\s*", text)
+    if not found:
+        raise ValueError(f"{text!r} is not a number of alerts per hour, day or week, such as `2 per week`")
+    return f"{found[1]} per {found[2]}"
+
+
+Budget = Annotated[str, AfterValidator(_per_time)]
+"""Text such as `2 per week`."""
+
+
 class Match(Section):
     """Which series a rule is for; all conditions must hold. Patterns are globs (`*`, `?`, `[abc]`), case matters."""
 
@@ -89,6 +105,9 @@ class Rule(Section):
     unless: tuple[str, ...] = ("seasonal",)
     """Detectors that hold a candidate back when the value lies inside *their* band. Default the seasonal baseline, so
     that the usual Monday morning makes no alert. One that is not warm yet holds nothing back."""
+    budget: Budget = "2 per week"
+    """Alerts of one series, per hour, day or week, up to which the fused detector keeps its bar; each one beyond raises
+    it. Other detectors do not look at it. Default `2 per week`."""
     kind: FaultKind = FaultKind.DATA
     """Kind of fault that an alert of this rule means. Default `data`: unknown."""
     severity: Severity = Severity.WARNING
@@ -116,6 +135,9 @@ class Rule(Section):
     """Windows in a row without data before a firing alert resolves as stale. Default 10."""
     max_firing: float = Field(default=6 * 3600.0, gt=0.0)
     """Seconds after which a firing alert accepts the new level and resolves as rebaselined. Default six hours."""
+    refire: bool = False
+    """A candidate while the alert fires is a new alert that takes over. Only for the fused detector, which says a thing once
+    and again only when it is clearly worse or its refractory time is over. Default false."""
     shadow: bool = False
     """Decide and write decision rows, but send no alert. For a rule that is being tried out. Default false."""
 
@@ -124,6 +146,12 @@ class Rule(Section):
         """`for` as numbers (n, m)."""
         n, _, m = self.for_.split()
         return int(n), int(m)
+
+    @property
+    def alerts_per_week(self) -> float:
+        """`budget` as a number."""
+        count, _, unit = self.budget.split()
+        return float(count) * _WEEKS[unit]
 
     def warming_up(self, age: float) -> str:
         """Why a series of this age (seconds of its own history) may not alert yet; empty when it may."""
@@ -167,6 +195,7 @@ BUILT_IN_DETECTORS: dict[str, DetectorSettings] = {
     "zscore": ZScoreSettings(),
     "iqr": IqrSettings(),
     "seasonal": SeasonalSettings(),
+    "fused": FusedSettings(),
     "half_space_trees": HalfSpaceTreesSettings(),
 }
 """Detectors that every configuration has under their own names; a `detectors` section adds to them or replaces them."""
@@ -194,19 +223,27 @@ BUILT_IN_RULES: dict[str, Rule] = {
         match=Match(names=("*requests*",)), kind=FaultKind.TRAFFIC, severity=Severity.WARNING,
         min_relative=0.4, for_="3 of 5", warm_up=WEEK,
     ),
+    "anything": Rule(
+        detectors=("fused",), unless=(), for_="1 of 1", refire=True, max_firing=4 * 3600.0, stale_after=120,
+    ),
 }  # fmt: skip
-"""The rules of a configuration that names none. Traffic and CPU follow the week, so they wait for a whole one."""
+"""The rules of a configuration that names none. Traffic and CPU follow the week, so they wait for a whole one. `anything`
+takes every other series: the fused detector needs no knowledge of what it looks at."""
 
 BUILT_IN_VECTORS: dict[str, VectorRule] = {"service_vector": VectorRule(warm_up=WEEK, shadow=True)}
 """The vector rules of a configuration that names none: in shadow, because a vector's alert has no single cause."""
 
 
 class DetectionSettings(Section):
-    """The `detection` section. Empty, it watches errors, latency, memory, CPU and requests with the built-in rules."""
+    """The `detection` section.
+
+    Empty, it watches errors, latency, memory, CPU and requests with rules of their own, and every other series with the
+    fused detector.
+    """
 
     detectors: dict[str, DetectorSettings] = BUILT_IN_DETECTORS
-    """Detectors by name, beside the built-in `zscore`, `iqr`, `seasonal` and `half_space_trees`; the same name replaces
-    one."""
+    """Detectors by name, beside the built-in `zscore`, `iqr`, `seasonal`, `fused` and `half_space_trees`; the same name
+    replaces one."""
     rules: dict[str, Rule] = BUILT_IN_RULES
     """Rules by name, for single series; the first that matches wins. Given at all, they replace the built-in ones."""
     vectors: dict[str, VectorRule] = BUILT_IN_VECTORS

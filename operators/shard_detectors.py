@@ -110,7 +110,7 @@ class ShardDetectors:
         low, high = rule.range or (-math.inf, math.inf)
         unusual = (rows.values < low) | (rows.values > high)
         for scores in proposals.values():
-            unusual |= outside(rows, scores)
+            unusual |= scores.unusual(rows.values)
         found = np.flatnonzero(unusual)
         keep = frozenset(found.tolist())
         vetoes = {name: self._points[name].observe(rows, keep) for name in rule.unless}
@@ -130,14 +130,14 @@ class ShardDetectors:
         for name, scores in proposals.items():
             if not np.isnan(scores.score[i]):
                 frozen[name] = self._points[name].snapshot(scores, i)
-                if scores.low[i] > value or scores.high[i] < value:
+                if scores.unusual_at(i, value):
                     findings.append(self._points[name].explain(rows, scores, i))
         for name, scores in vetoes.items():
             if not np.isnan(scores.score[i]):
                 frozen[name] = self._points[name].snapshot(scores, i)
                 said = self._points[name].explain(rows, scores, i)
                 findings.append(said)
-                if scores.low[i] <= value <= scores.high[i] and RANGE not in (finding.detector for finding in findings):
+                if not scores.unusual_at(i, value) and RANGE not in (finding.detector for finding in findings):
                     veto = veto or said.text
         return Candidate(tuple(findings), frozen, veto)
 
@@ -149,12 +149,8 @@ def guard_of(rule: Rule) -> Guard:
         rule.min_relative,
         up=rule.direction is not Direction.DOWN,
         down=rule.direction is not Direction.UP,
+        budget=rule.alerts_per_week,
     )
-
-
-def outside(rows: Rows, scores: Scores) -> npt.NDArray[np.bool_]:
-    """Which rows lie outside the band; never one whose detector is warming up."""
-    return (rows.values < scores.low) | (rows.values > scores.high)
 
 
 def range_finding(bounds: tuple[float, float], value: float) -> Finding:

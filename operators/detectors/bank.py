@@ -17,14 +17,15 @@ Columns = dict[str, npt.NDArray[Any]]
 class Bank:
     """Named arrays with one row per slot in use; the rows grow by doubling and are used again.
 
-    `columns` maps a name to the shape and type of one row and its first value. Three columns are always there: the
-    guard of the slot's rule as `min_absolute`, `min_relative` and `ways` (1 up, 2 down, 3 both).
+    `columns` maps a name to the shape and type of one row and its first value. Four columns are always there: the
+    guard of the slot's rule as `min_absolute`, `min_relative`, `ways` (1 up, 2 down, 3 both) and `budget`.
     """
 
     def __init__(self, columns: dict[str, tuple[tuple[int, ...], Any, float]]) -> None:
         """Empty."""
         self._blank = {
-            **columns, "min_absolute": ((), np.float64, 0.0), "min_relative": ((), np.float64, 0.0), "ways": ((), np.int8, 3.0)
+            **columns, "min_absolute": ((), np.float64, 0.0), "min_relative": ((), np.float64, 0.0), "ways": ((), np.int8, 3.0),
+            "budget": ((), np.float64, 2.0),
         }  # fmt: skip
         self._index: Slots = np.full(64, -1, np.int32)
         self._free: list[int] = []
@@ -49,6 +50,7 @@ class Bank:
         self.columns["min_absolute"][row] = guard.min_absolute
         self.columns["min_relative"][row] = guard.min_relative
         self.columns["ways"][row] = guard.up + 2 * guard.down
+        self.columns["budget"][row] = guard.budget
         self._index[slot] = row
 
     def release(self, slot: int) -> None:

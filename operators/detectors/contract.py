@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from operators.blocks import Floats, Frozen, Slots
+from operators.blocks import Bools, Floats, Frozen, Slots
 from sentinel.alerts import Finding
 
 TINY = 1e-12
@@ -24,6 +24,8 @@ class Guard:
     min_relative: float = 0.0
     up: bool = True
     down: bool = True
+    budget: float = 2.0
+    """Alerts a week that a detector with a bar of its own may spend before it raises the bar."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +58,14 @@ class Scores:
         """All NaN."""
         score, expected, scale, low, high = (np.full(rows, np.nan) for _ in range(5))
         return cls(score, expected, scale, low, high)
+
+    def unusual(self, values: Floats) -> Bools:
+        """Which rows are candidates: those outside the band; never one whose detector is warming up."""
+        return (values < self.low) | (values > self.high)
+
+    def unusual_at(self, row: int, value: float) -> bool:
+        """The same for one row, whose value is given."""
+        return bool(value < self.low[row] or value > self.high[row])
 
 
 class PointDetector(Protocol):

@@ -6,10 +6,12 @@ from typing import assert_never
 
 from operators.blocks import Frozen
 from operators.detectors.contract import PointDetector, judge_band
+from operators.detectors.fused import Fused
 from operators.detectors.iqr import Iqr
 from operators.detectors.seasonal import Seasonal, judge_season
 from operators.detectors.settings import (
     DetectorSettings,
+    FusedSettings,
     HalfSpaceTreesSettings,
     IqrSettings,
     PointSettings,
@@ -29,6 +31,8 @@ def build(name: str, settings: PointSettings, horizon: float) -> PointDetector:
             return Iqr(name, settings)
         case SeasonalSettings():
             return Seasonal(name, settings, horizon)
+        case FusedSettings():
+            return Fused(name, settings)
         case _:
             assert_never(settings)
 
@@ -39,7 +43,7 @@ def judge(settings: DetectorSettings, frozen: Frozen, time: float, value: float,
     For half-space trees `value` is the score by the snapshot's own trees (`judge_vector`); they have no band to share.
     """
     match settings:
-        case ZScoreSettings() | IqrSettings():
+        case ZScoreSettings() | IqrSettings() | FusedSettings():
             return judge_band(frozen, value, share)
         case HalfSpaceTreesSettings():
             return judge_score(frozen, value)

@@ -20,6 +20,7 @@ from sentinel.cli import (
     policy,
     processes,
     safety,
+    score,
     scraping,
 )
 from sentinel.cli.demo import command as demo
@@ -60,7 +61,7 @@ def main_options(
     context.obj = config
 
 
-for part in (demo, processes, scraping, data, configuration, explain, policy):
+for part in (demo, processes, scraping, data, configuration, explain, score, policy):
     part.register(app)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(approvals.app, name="approvals")

@@ -22,7 +22,9 @@ def test_an_empty_configuration_watches_the_usual_names():
         found = own.rule_for(series(name))
         assert found is not None
         assert found[0] == rule
-    assert own.rule_for(series("queue_depth")) is None
+    rest = own.rule_for(series("queue_depth"))
+    assert rest is not None
+    assert rest[0] == "anything"
     assert [name for name, _ in own.vectors_for(series("queue_depth"))] == ["service_vector"]
 
 
@@ -50,7 +52,7 @@ def test_named_detectors_stand_beside_the_built_in_ones():
     own = DetectionSettings.model_validate(
         {"detectors": {"slow": {"kind": "zscore", "window": 300}}, "rules": {"all": {"detectors": ["slow", "iqr"]}}}
     )
-    assert set(own.detectors) == {"zscore", "iqr", "seasonal", "half_space_trees", "slow"}
+    assert set(own.detectors) == {"zscore", "iqr", "seasonal", "fused", "half_space_trees", "slow"}
 
 
 @pytest.mark.parametrize("given", ["2 of 3", " 2  of 3 "])
@@ -89,3 +91,14 @@ def test_the_example_writes_out_what_is_built_in():
     example = Path(__file__).parents[2] / "config" / "detection.yaml"
     given = yaml.safe_load(example.read_text())["detection"]
     assert DetectionSettings.model_validate(given) == DetectionSettings()
+
+
+@pytest.mark.parametrize(("text", "weekly"), [("2 per week", 2.0), (" 0.5  per day", 3.5), ("1 per hour", 168.0)])
+def test_a_budget_is_alerts_per_time(text, weekly):
+    assert Rule(budget=text).alerts_per_week == weekly
+
+
+@pytest.mark.parametrize("text", ["2", "two per week", "2 per year", "-1 per week"])
+def test_a_budget_that_is_none_is_refused(text):
+    with pytest.raises(ValidationError, match="such as `2 per week`"):
+        Rule(budget=text)
