@@ -6,16 +6,18 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
-from api.deciding import Exchange, take_answer
+from api.deciding import Exchange, take_answer, take_edit
 from api.parts import ApiParts, Cursor, Decider, IdempotencyKey, Limit, ObjectId, State, Viewer, Word
 from api.problems import ProblemError, problem_of
 from sentinel.api_types import ApprovalView
 from sentinel.approvals import ApprovalDecision, ApprovalRequest, ApprovalStatus, Choice
+from sentinel.edits import ApprovalEdit
 from sentinel.errors import RefusedError
 from sentinel.paging import Page
 from sentinel.stores.sql.approvals import Answer
+from sentinel.stores.sql.edits import Wish
 
 router = APIRouter(prefix="/api/v1/approvals", tags=["approvals"])
 
@@ -33,6 +35,23 @@ class DecisionBody(BaseModel):
     """Why; goes to the audit and, for a rejection, to the planner, which may propose something else."""
     final: bool = False
     """Whether a rejection ends the run. One without a reason always does."""
+
+
+class EditBody(BaseModel):
+    """Another value for one parameter of a plan that waits."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """The digest of the request as it was read."""
+    step: Annotated[int, Field(ge=1, le=100)]
+    """Number of the step in the plan, from 1."""
+    parameter: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")]
+    """Name of the parameter."""
+    value: StrictBool | StrictInt | StrictFloat | Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+    """What it should be; the worker knows the bounds."""
+    reason: Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+    """Why; goes to the audit and into the new question's record."""
 
 
 @router.get("", operation_id="list_approvals")
@@ -88,11 +107,35 @@ def decide_approval(
         raise problem_of(error) from error
 
 
+@router.post("/{request_id}/edit", operation_id="edit_approval", status_code=202)
+def edit_approval(http: Request, state: State, caller: Decider, request_id: ObjectId, body: EditBody) -> ApprovalEdit:
+    """Ask for another value of one parameter. The worker checks it and asks anew, or writes why not into the edit.
+
+    404, 409 and 410 as for a decision; 422: the plan has no such step or parameter.
+    """
+    wish = Wish(
+        request_id=request_id,
+        digest=body.digest,
+        step=body.step,
+        parameter=body.parameter,
+        value=body.value,
+        actor=caller.name,
+        role=caller.role,
+        reason=body.reason,
+    )
+    try:
+        return take_edit(state.parts, wish, Exchange(http.state.request_id, http.state.trace_id))
+    except RefusedError as error:
+        raise problem_of(error) from error
+
+
 def view_of(parts: ApiParts, request: ApprovalRequest) -> ApprovalView:
     """A request as of now, with the votes on it."""
     votes = parts.stores.approvals.votes(request.id)
     decision = next((vote for vote in votes if vote.closes), None)
-    return ApprovalView(request=_as_of(parts, request), decision=decision, votes=votes)
+    return ApprovalView(
+        request=_as_of(parts, request), decision=decision, votes=votes, edits=parts.stores.edits.of(request.id)
+    )
 
 
 def _as_of(parts: ApiParts, request: ApprovalRequest) -> ApprovalRequest:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from api.parts import ApiParts
 from sentinel import metrics
 from sentinel.approvals import ApprovalDecision
+from sentinel.edits import ApprovalEdit
 from sentinel.errors import RefusedError
 from sentinel.stores.sql.approvals import Answer
+from sentinel.stores.sql.edits import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,45 @@ def _decide(parts: ApiParts, answer: Answer, exchange: Exchange) -> tuple[Approv
         return decision, fresh
 
 
-def refuse(parts: ApiParts, answer: Answer, error: RefusedError, exchange: Exchange) -> None:
-    """Count an answer that a rule refused, and put it into the audit."""
+def take_edit(parts: ApiParts, wish: Wish, exchange: Exchange) -> ApprovalEdit:
+    """Write down that somebody wants another value, with its audit record, in one transaction.
+
+    The same wish again is the same edit. Raises `RefusedError` (see `EditStore.ask`), which is in the audit then.
+    """
+    try:
+        with parts.stores.database.write():
+            edit, fresh = parts.stores.edits.ask(wish, now=parts.now())
+            request = parts.stores.approvals.get(wish.request_id)
+            if fresh and request is not None:
+                parts.stores.cards.touch(request.incident_id)
+                parts.stores.audit.append(
+                    actor=wish.actor,
+                    action="approval.edit",
+                    target=request.id,
+                    reason=wish.reason,
+                    digest=wish.digest,
+                    at=edit.asked_at,
+                    trace_id=request.trace_id or exchange.trace_id,
+                    details={
+                        "edit_id": edit.id,
+                        "step": edit.step,
+                        "parameter": edit.parameter,
+                        "value": edit.value,
+                        "role": edit.role.value,
+                        "incident_id": request.incident_id,
+                        "run_id": request.run_id,
+                        "request_id": exchange.request_id,
+                    },
+                )
+    except RefusedError as error:
+        refuse(parts, wish, error, exchange)
+        raise
+    metrics.APPROVAL_DECISIONS.labels("edit" if fresh else "repeated").inc()
+    return edit
+
+
+def refuse(parts: ApiParts, answer: Answer | Wish, error: RefusedError, exchange: Exchange) -> None:
+    """Count an answer or an edit that a rule refused, and put it into the audit."""
     metrics.APPROVAL_DECISIONS.labels(error.rule).inc()
     parts.stores.audit.append(
         actor=answer.actor,
@@ -73,7 +112,7 @@ def refuse(parts: ApiParts, answer: Answer, error: RefusedError, exchange: Excha
         trace_id=exchange.trace_id,
         details={
             "rule": error.rule,
-            "choice": answer.choice.value,
+            "choice": answer.choice.value if isinstance(answer, Answer) else "edit",
             "role": answer.role.value,
             "request_id": exchange.request_id,
         },

@@ -27,6 +27,7 @@ STATUS_OF_RULE = {
     "already_decided": 409,
     "already_voted": 409,
     "requester": 403,
+    "unknown_parameter": 422,
     "expired": 410,
     "superseded": 410,
     "idempotency_key": 422,

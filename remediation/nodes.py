@@ -90,7 +90,7 @@ class Nodes:
         cited = {"evidence": list(plan.evidence), "runbook": plan.runbook}
         self._story.tell(state, "planned", text, key=f"{plan.id}:{state['question']}", details=cited)
         self._story.decide(state, analysis.incident, plan.id, plan.runbook or plan.planner, text, stage="plan")
-        return {"go": "policy", "plan": plain(plan), "asked": 0}
+        return {"go": "policy", "plan": plain(plan), "asked": 0, "requesters": []}
 
     def policy(self, state: RunState) -> RunState:
         """Dry-run every action on the live target, and ask policy about each."""

@@ -88,7 +88,8 @@ def ready(parts: Parts, parked: Parked) -> bool:
     incident = parts.stores.incidents.get(parked.incident_id)
     if request is None or incident is None:
         return True
-    return look(request, incident, parked.suspect, parts.now()) is not Answered.NOT_YET
+    edit = parts.stores.edits.due(request) is not None
+    return look(request, incident, parked.suspect, parts.now(), edit=edit) is not Answered.NOT_YET
 
 
 class Parking:

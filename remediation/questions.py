@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import assert_never
 
 from remediation.asking import make_request, stored_request
+from remediation.editing import edited, rehearse, said
+from remediation.evidence import FailedAttempt
 from remediation.narration import Narrator
 from remediation.parts import Parts
-from remediation.state import RunState, not_executed
+from remediation.state import RunState, about, not_executed, plan_of, read
 from remediation.waiting import Answered, look
 from sentinel.approvals import ApprovalDecision, ApprovalRequest
+from sentinel.canonical import plain
+from sentinel.edits import ApprovalEdit, EditOutcome
+from sentinel.errors import PermanentError
 from sentinel.incidents import Incident
 from sentinel.runs import RunStatus
 
@@ -31,6 +36,8 @@ class Questions:
             request = parts.stores.approvals.create(request)
             parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.WAITING)
             details = {"request_id": request.id, "asked": asked, "expires_at": request.expires_at}
+            if request.replaces:
+                details |= {"replaces": request.replaces, "difference": list(request.difference)}
             self._story.tell(state, "asked", text, key=request.id, digest=request.digest, details=details)
         self._story.notify(state, "asked", text, request)
         return {"go": "wait", "question": question, "asked": asked, "request_id": request.id}
@@ -38,7 +45,8 @@ class Questions:
     def look(self, state: RunState, incident: Incident) -> RunState:
         """What has become of the question, and where that leads."""
         request = stored_request(self._parts, state["request_id"])
-        match look(request, incident, state["service"], self._parts.now()):
+        edit = self._parts.stores.edits.due(request)
+        match look(request, incident, state["service"], self._parts.now(), edit=edit is not None):
             case Answered.NOT_YET:
                 return {"go": "wait"}
             case Answered.APPROVED:
@@ -52,6 +60,8 @@ class Questions:
             case Answered.OTHER_SUSPECT:
                 self.take_back(state, "another service is suspected first now")
                 return {"go": "analyse"}
+            case Answered.EDITED:
+                return self._edited(state, request, edit) if edit else {"go": "wait"}
             case Answered.RECOVERED:
                 self.take_back(state, "the incident recovered by itself")
                 return not_executed("the incident recovered by itself")
@@ -83,6 +93,35 @@ class Questions:
         objection = decision.objection if decision else ""
         self._tell(state, "refused", text, request)
         return {**not_executed(text, again=bool(objection)), "objection": objection}
+
+    def _edited(self, state: RunState, request: ApprovalRequest, edit: ApprovalEdit) -> RunState:
+        """Try the edit. When it fits, the edited plan is asked with a digest of its own; else the question stays open.
+
+        The answer to the edit and the end of the question are one transaction: a crash after it comes here again with
+        the applied edit, which then only has to be put into the plan.
+        """
+        stores, plan = self._parts.stores, plan_of(state)
+        text = said(edit, plan)
+        try:
+            new = edited(plan, edit)
+            if edit.outcome is EditOutcome.WAITING:
+                rehearse(self._parts, about(state), new, read(state["failed"], list[FailedAttempt]))
+        except PermanentError as error:
+            return self._edit_refused(state, edit, f"{text}: {error}")
+        with stores.database.write():
+            if edit.outcome is EditOutcome.WAITING:
+                if not stores.approvals.supersede(request.id, now=self._parts.now()):
+                    return {"go": "wait"}
+                stores.edits.answer(edit, EditOutcome.APPLIED, "", now=self._parts.now())
+            self._story.answer(state, "superseded", text, request)
+        requesters = [*state.get("requesters", []), edit.actor]
+        return {"go": "policy", "plan": plain(new), "asked": 0, "requesters": requesters}
+
+    def _edit_refused(self, state: RunState, edit: ApprovalEdit, text: str) -> RunState:
+        with self._parts.stores.database.write():
+            self._parts.stores.edits.answer(edit, EditOutcome.REFUSED, text, now=self._parts.now())
+            self._story.tell(state, "edit_refused", text, key=edit.id, details={"edit_id": edit.id})
+        return {"go": "wait"}
 
     def _tell(self, state: RunState, kind: str, text: str, request: ApprovalRequest) -> None:
         """To the record, and to people."""

@@ -23,7 +23,8 @@ class RunState(TypedDict, total=False):
 
     `question` counts all questions of the run (it makes request ids), `asked` those about the present plan, and `drifts` how often its target changed.
     `effective_at` is event time; `watch_since` is the wall time at which watching began. `failed` holds the attempts
-    that did not help, `objection` why a person rejected the present plan (another one is wanted). `result`, `reason` and `again` are what `record` writes and decides by.
+    that did not help, `objection` why a person rejected the present plan (another one is wanted), `requesters` who
+    edited the present plan. `result`, `reason` and `again` are what `record` writes and decides by.
     """
 
     v: int
@@ -52,6 +53,7 @@ class RunState(TypedDict, total=False):
     undo_lines: list[str]
     failed: list[dict[str, Any]]
     objection: str
+    requesters: list[str]
 
 
 def new_state(run_id: str, incident_id: str, trace_id: str) -> RunState:
@@ -83,6 +85,7 @@ def new_attempt() -> RunState:
         "undone": False,
         "undo_lines": [],
         "objection": "",
+        "requesters": [],
     }
 
 

@@ -18,12 +18,14 @@ class Answered(StrEnum):
     EXPIRED = "expired"
     OTHER_SUSPECT = "other_suspect"
     RECOVERED = "recovered"
+    EDITED = "edited"
 
 
-def look(request: ApprovalRequest, incident: Incident, suspect: str, now: float) -> Answered:
+def look(request: ApprovalRequest, incident: Incident, suspect: str, now: float, *, edit: bool) -> Answered:
     """How things stand; what the incident says outweighs the answer, because nothing may run for a cause that is gone.
 
-    `suspect` is the first suspect that the plan was made for; `now` is wall time.
+    `suspect` is the first suspect that the plan was made for; `now` is wall time; `edit` is whether there is an edit to
+    see to (`EditStore.due`).
     """
     if incident.status is IncidentStatus.RESOLVED:
         return Answered.RECOVERED
@@ -31,6 +33,8 @@ def look(request: ApprovalRequest, incident: Incident, suspect: str, now: float)
         return Answered.OTHER_SUSPECT
     if request.status is ApprovalStatus.REJECTED:
         return Answered.REJECTED
+    if edit and (request.status is ApprovalStatus.SUPERSEDED or now < request.expires_at):
+        return Answered.EDITED
     if request.status in (ApprovalStatus.EXPIRED, ApprovalStatus.SUPERSEDED) or now >= request.expires_at:
         return Answered.EXPIRED
     return Answered.APPROVED if request.status is ApprovalStatus.APPROVED else Answered.NOT_YET

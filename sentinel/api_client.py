@@ -15,10 +15,12 @@ from sentinel.api_types import ApprovalView, BreakerView, IncidentView, ProblemD
 from sentinel.approvals import ApprovalDecision, ApprovalRequest, Choice
 from sentinel.audit_chain import AuditRecord, AuditVerdict
 from sentinel.decisions import Decision
+from sentinel.edits import ApprovalEdit
 from sentinel.errors import PermanentError, TransientError
 from sentinel.health import HealthReport
 from sentinel.incidents import Change, Incident
 from sentinel.paging import Page
+from sentinel.plans import Scalar
 from sentinel.safety import KillSwitch
 
 T = TypeVar("T")
@@ -92,6 +94,14 @@ class ApiClient:
     def reject(self, request_id: str, *, digest: str, reason: str = "", final: bool = False) -> ApprovalDecision:
         """Reject the plan that `digest` stands for; with a reason another one is made, unless it is `final`."""
         return self._decide(request_id, Choice.REJECT, digest, reason, final=final)
+
+    def edit(
+        self, request_id: str, *, digest: str, step: int, parameter: str, value: Scalar, reason: str = ""
+    ) -> ApprovalEdit:
+        """Ask for another value of one parameter of step `step` (from 1); the worker answers in the edit's outcome."""
+        body = {"digest": digest, "step": step, "parameter": parameter, "value": value, "reason": reason}
+        answer = self._send("POST", f"/api/v1/approvals/{quote(request_id, safe='')}/edit", json=body)
+        return self._read(answer, ApprovalEdit, also=202)
 
     def audit(
         self, *, actor: str = "", action: str = "", target: str = "", since: float | None = None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sentinel.alerts import AlertMessage
 from sentinel.approvals import ApprovalDecision, ApprovalRequest
 from sentinel.decisions import Decision
+from sentinel.edits import ApprovalEdit
 from sentinel.incidents import Incident
 from sentinel.outcomes import Outcome
 from sentinel.runs import LedgerEntry, Run, TimelineRow
@@ -16,11 +17,12 @@ from sentinel.series import Series
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalView:
-    """A request with its one decision, when there is one, and every vote, oldest first."""
+    """A request with its one decision, when there is one, and every vote and edit, oldest first."""
 
     request: ApprovalRequest
     decision: ApprovalDecision | None
     votes: tuple[ApprovalDecision, ...] = ()
+    edits: tuple[ApprovalEdit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

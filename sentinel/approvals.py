@@ -71,8 +71,9 @@ class Quorum:
 class ApprovalRequest:
     """One question. `digest` binds plan, live diff and policy version; times are wall seconds.
 
-    `asked` counts how often this question was put (1 at first, more after an expiry). The worker writes requests; the
-    API writes decisions.
+    `asked` counts how often this question was put (1 at first, more after an expiry). `replaces` is the id of the
+    attempt's question before this one, empty for its first; `difference` says what is new since that one. The worker
+    writes requests; the API writes decisions.
     """
 
     id: str
@@ -90,6 +91,8 @@ class ApprovalRequest:
     status: ApprovalStatus = ApprovalStatus.PENDING
     trace_id: str = ""
     quorum: Quorum = field(default_factory=Quorum)
+    replaces: str = ""
+    difference: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from sentinel.cli.output import (
     print_table,
     say,
 )
+from sentinel.plans import Scalar
 
 if TYPE_CHECKING:
     from sentinel.api_client import ApiClient
@@ -91,6 +93,36 @@ def reject(
     _answer(context, request_id, Choice.REJECT, digest, reason, url, final=final)
 
 
+@app.command("edit")
+@exit_codes
+def edit(
+    context: typer.Context,
+    request_id: RequestId,
+    step: Annotated[int, typer.Argument(help="Number of the plan's step, from 1.", min=1)],
+    change: Annotated[str, typer.Argument(help="PARAMETER=VALUE, such as replicas=6.")],
+    digest: DigestOption = "",
+    reason: Reason = "",
+    url: Url = "",
+) -> None:
+    """Ask for another value of one parameter. The worker checks it and asks anew; you cannot approve your own edit."""
+    parameter, equals, text = change.partition("=")
+    if not (parameter and equals):
+        fail(f"say PARAMETER=VALUE, not {change!r}", EXIT_USAGE)
+    with _calling(context, url) as client:
+        seen = digest or client.approval(request_id).request.digest
+        asked = client.edit(request_id, digest=seen, step=step, parameter=parameter, value=_scalar(text), reason=reason)
+    say(f"{asked.request_id}: {asked.actor} wants {parameter}={asked.value} in step {step}; the worker sees to it")
+
+
+def _scalar(text: str) -> Scalar:
+    """A number or a truth value where the text is one, else the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
+
+
 def _read(context: typer.Context, request_id: str) -> ApprovalRequest:
     from sentinel.cli.bootstrap import sql_of
 
@@ -144,5 +176,9 @@ def _print(request: ApprovalRequest) -> None:
         rows.append(
             (action.type, action.target.name, preview.text if preview else "", action.risk, undo, action.reason)
         )
+    if request.quorum.approvers > 1:
+        say(f"{request.quorum.approvers} different people must approve")
+    if request.difference:
+        print_table(f"Since {request.replaces}", ("what is new",), [(line,) for line in request.difference])
     print_table("Would do", ("action", "target", "change", "risk", "undo", "because"), rows)
     print_table("Policy", ("says",), [(line,) for line in (request.verdict.answer, *request.verdict.reasons)])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from sentinel.approvals import ApprovalStatus, Choice, Role
+from sentinel.approvals import ApprovalStatus, Choice, Quorum, Role
+from sentinel.edits import EditOutcome
 from tests.api.conftest import KEYS, Api
 from tests.contracts.sql.samples import DIGEST, request
 from tests.contracts.sql.threads import at_once
@@ -39,6 +40,8 @@ def test_an_approver_decides_and_the_audit_says_so(api):
         "role": "approver",
         "reason": "looks right",
         "decided_at": 150.0,
+        "closes": True,
+        "final": False,
     }
     assert api.stores.approvals.get("apr-1").status is ApprovalStatus.APPROVED
     [record] = api.stores.audit.records()
@@ -164,3 +167,63 @@ def test_a_body_that_does_not_fit_is_refused(api, body):
         answer = http.post(PATH, json=body)
     assert (answer.status_code, answer.json()["rule"]) == (422, "invalid_request")
     assert api.stores.approvals.decision("apr-1") is None
+
+
+def test_two_people_approve_and_each_vote_is_audited(serve):
+    api = serve()
+    api.stores.approvals.create(request(quorum=Quorum(approvers=2)))
+    assert decide(api).json()["closes"] is False
+    again = decide(api)
+    assert (again.status_code, again.json()["rule"]) == (409, "already_voted")
+    assert decide(api, Role.ADMIN).json()["closes"] is True
+    with api.client() as client:
+        view = client.approval("apr-1")
+    assert [vote.actor for vote in view.votes] == ["the-approver", "the-admin"]
+    assert view.decision == view.votes[-1]
+    details = [r.details.get("closes") for r in api.stores.audit.records() if r.action == "approval.approve"]
+    assert details == [False, True]
+
+
+def test_who_asked_for_the_plan_is_refused_and_audited(api):
+    api.stores.approvals.create(request(quorum=Quorum(requesters=("the-approver",))))
+    answer = decide(api)
+    assert (answer.status_code, answer.json()["rule"]) == (403, "requester")
+    assert audited(api) == [("the-approver", "approval.refused", "apr-1")]
+
+
+def test_a_rejection_says_whether_it_is_final(api):
+    api.stores.approvals.create(request())
+    assert decide(api, choice="reject", final=True).json()["final"] is True
+    assert api.stores.approvals.decision("apr-1").objection == ""
+
+
+def test_an_edit_is_written_down_once_and_audited(api):
+    api.stores.approvals.create(request())
+    with api.client() as client:
+        for _ in range(2):
+            edit = client.edit("apr-1", digest=DIGEST, step=1, parameter="version", value="v0", reason="older")
+        assert client.approval("apr-1").edits == (edit,)
+    assert (edit.actor, edit.value, edit.outcome) == ("the-approver", "v0", EditOutcome.WAITING)
+    [record] = api.stores.audit.records()
+    assert (record.action, record.details["parameter"], record.details["value"]) == ("approval.edit", "version", "v0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "role", "status"),
+    [
+        ({"parameter": "target"}, Role.APPROVER, 422),
+        ({"step": 2}, Role.APPROVER, 422),
+        ({"step": 0}, Role.APPROVER, 422),
+        ({"value": [1]}, Role.APPROVER, 422),
+        ({"value": "x" * 201}, Role.APPROVER, 422),
+        ({"digest": "0" * 64}, Role.APPROVER, 409),
+        ({}, Role.VIEWER, 403),
+        ({}, None, 401),
+    ],
+)
+def test_an_edit_that_cannot_be_is_a_problem(api, changes, role, status):
+    api.stores.approvals.create(request())
+    body = {"digest": DIGEST, "step": 1, "parameter": "version", "value": "v0", **changes}
+    with api.http(role) as http:
+        assert http.post("/api/v1/approvals/apr-1/edit", json=body).status_code == status
+    assert api.stores.edits.of("apr-1") == ()

@@ -142,3 +142,19 @@ def test_a_new_key_opens_the_api_and_its_hash_does_not(served: Served) -> None:
 def test_two_keys_are_never_the_same_and_a_role_must_exist() -> None:
     assert new_key("a", "viewer")[0] != new_key("a", "viewer")[0]
     assert sentinel("keys", "new", "a", "--role", "owner").exit_code == 2
+
+
+def test_an_edit_is_asked_for_and_shown(served: Served) -> None:
+    result = served.answer("edit", "apr-1", "1", "version=v0", "--reason", "older is fine")
+    assert result.exit_code == 0, result.stderr
+    assert "the-approver wants version=v0 in step 1" in result.stdout
+    wrong = served.answer("edit", "apr-1", "1", "replicas=9")
+    assert wrong.exit_code == 3
+    assert "unknown_parameter" in wrong.stderr
+    assert served.answer("edit", "apr-1", "1", "version").exit_code == 2
+
+
+def test_a_final_rejection_is_written_as_such(served: Served) -> None:
+    assert served.answer("reject", "apr-1", "--reason", "never", "--final").exit_code == 0
+    [record] = parsed(sentinel("-c", served.config, "audit", "list", "--json", "--action", "approval.reject"))
+    assert record["details"]["final"] is True

@@ -18,6 +18,7 @@ from sentinel.stores.sql.paging import newest_first
 
 _REQUESTS = tables.approval_requests
 _VOTES = tables.approval_votes
+_EDITS = tables.approval_edits
 _CLOSES = _VOTES.c.closes == 1
 _SELECT = sa.select(
     _REQUESTS.c.document, _REQUESTS.c.closed_as, _REQUESTS.c.requested_at, _REQUESTS.c.id, _VOTES.c.choice
@@ -84,10 +85,12 @@ class ApprovalStore:
         return tuple(_vote(row) for row in rows)
 
     def decided(self, request_ids: Collection[str]) -> set[str]:
-        """Which of these requests have a decision: one query for everything that the worker waits for."""
-        query = sa.select(_VOTES.c.request_id).where(_CLOSES, _VOTES.c.request_id.in_(list(request_ids)))
+        """Which of these requests have a decision, or an edit that waits: one query for all that the worker waits for."""
+        ids = list(request_ids)
+        votes = sa.select(_VOTES.c.request_id).where(_CLOSES, _VOTES.c.request_id.in_(ids))
+        waiting = sa.select(_EDITS.c.request_id).where(_EDITS.c.outcome == "waiting", _EDITS.c.request_id.in_(ids))
         with self._database.read() as connection:
-            return set(connection.execute(query).scalars())
+            return set(connection.execute(votes.union(waiting)).scalars())
 
     def rejected(self, run_id: str) -> bool:
         """Whether a person has rejected a plan of this run."""
@@ -187,14 +190,7 @@ class ApprovalStore:
 def _refuse(request: ApprovalRequest, votes: Sequence[ApprovalDecision], answer: Answer, now: float) -> None:
     if answer.role.rank < Role.APPROVER.rank:
         raise RefusedError("role", f"the role {answer.role.value!r} may not decide; approver or admin may")
-    if request.status in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED):
-        raise RefusedError("already_decided", f"{request.id} is already {request.status.value}")
-    if request.status is ApprovalStatus.SUPERSEDED:
-        raise RefusedError("superseded", f"{request.id} was replaced by a newer request; read that one")
-    if answer.digest != request.digest:
-        raise RefusedError("wrong_digest", f"{request.id} is bound to another digest; read the request again")
-    if request.status is ApprovalStatus.EXPIRED or now >= request.expires_at:
-        raise RefusedError("expired", f"{request.id} has expired; it will be asked again")
+    refuse_closed(request, answer.digest, now)
     if answer.choice is Choice.REJECT:
         return
     quorum = request.quorum
@@ -203,6 +199,18 @@ def _refuse(request: ApprovalRequest, votes: Sequence[ApprovalDecision], answer:
     if quorum.person(answer.actor) in quorum.approved_by(votes):
         missing = quorum.approvers - len(quorum.approved_by(votes))
         raise RefusedError("already_voted", f"{answer.actor} has approved {request.id}; {missing} more must")
+
+
+def refuse_closed(request: ApprovalRequest, digest: str, now: float) -> None:
+    """Raise `RefusedError` unless the request waits for an answer and is the one with this digest."""
+    if request.status in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED):
+        raise RefusedError("already_decided", f"{request.id} is already {request.status.value}")
+    if request.status is ApprovalStatus.SUPERSEDED:
+        raise RefusedError("superseded", f"{request.id} was replaced by a newer request; read that one")
+    if digest != request.digest:
+        raise RefusedError("wrong_digest", f"{request.id} is bound to another digest; read the request again")
+    if request.status is ApprovalStatus.EXPIRED or now >= request.expires_at:
+        raise RefusedError("expired", f"{request.id} has expired; it will be asked again")
 
 
 def _vote_of(

@@ -12,6 +12,7 @@ from sentinel.stores.sql.audit import AuditLog
 from sentinel.stores.sql.breakers import BreakerStore
 from sentinel.stores.sql.cards import CardStore
 from sentinel.stores.sql.database import Database
+from sentinel.stores.sql.edits import EditStore
 from sentinel.stores.sql.incidents import IncidentStore
 from sentinel.stores.sql.kill_switch import KillSwitchStore
 from sentinel.stores.sql.ledger import Ledger
@@ -31,6 +32,7 @@ class SqlStores:
     alerts: AlertStore
     projection: Projection
     approvals: ApprovalStore
+    edits: EditStore
     runs: RunStore
     ledger: Ledger
     targets: TargetLeases
@@ -48,13 +50,15 @@ class SqlStores:
         While `kill_switch_file` exists the kill switch is on.
         """
         incidents, alerts = IncidentStore(database), AlertStore(database)
+        approvals = ApprovalStore(database)
         audit = AuditLog(database, AnchorFile(anchor) if anchor else None)
         return cls(
             database=database,
             incidents=incidents,
             alerts=alerts,
             projection=Projection(database, incidents, alerts),
-            approvals=ApprovalStore(database),
+            approvals=approvals,
+            edits=EditStore(database, approvals),
             runs=RunStore(database),
             ledger=Ledger(database),
             targets=TargetLeases(database),

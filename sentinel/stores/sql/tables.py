@@ -108,6 +108,18 @@ approval_votes = Table(
 )
 """Written by the API alone. A person has one vote of each choice; the one that `closes` is the request's decision."""
 
+approval_edits = Table(
+    "approval_edits",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("request_id", String, ForeignKey("approval_requests.id"), nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "request_id", "asked_at"),
+)
+"""Written by the API; the worker fills in what came of it."""
+
 runs = Table(
     "runs",
     metadata,

@@ -6,6 +6,7 @@ from typing import Any
 
 from sentinel.alerts import AlertMessage, AlertState, FaultKind, Severity, WindowVerdict
 from sentinel.approvals import ApprovalRequest, Choice, Role
+from sentinel.edits import ApprovalEdit
 from sentinel.incidents import Context, Incident, IncidentAlert, IncidentStatus, Suspect
 from sentinel.outcomes import Outcome, Result
 from sentinel.plans import Action, Plan, PolicyAnswer, PolicyVerdict, Preview, Risk, Target, approval_digest
@@ -200,3 +201,19 @@ def outcome(outcome_id: str = "out-1", **changes: Any) -> Outcome:
         "trace_id": "a" * 32,
     }
     return Outcome(**{**values, **changes})
+
+
+def edit(**changes: Any) -> ApprovalEdit:
+    values: dict[str, Any] = {
+        "id": "edt-1",
+        "request_id": "apr-1",
+        "digest": DIGEST,
+        "step": 1,
+        "parameter": "version",
+        "value": "v0",
+        "actor": "ann",
+        "role": Role.APPROVER,
+        "reason": "",
+        "asked_at": 150.0,
+    }
+    return ApprovalEdit(**{**values, **changes})

@@ -1,4 +1,4 @@
-"""Several people may have to approve: votes by person; the one that closes a request is its decision."""
+"""Several people may have to approve: votes by person, the one that closes a request is its decision. Edits of plans."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -39,3 +39,16 @@ def upgrade() -> None:
     )
     op.drop_table("approval_decisions")
     op.create_index(op.f("ix_approval_requests_run_id"), "approval_requests", ["run_id"], unique=False)
+    op.create_table(
+        "approval_edits",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("request_id", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.Double(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["approval_requests.id"], name=op.f("fk_approval_edits_request_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approval_edits")),
+    )
+    op.create_index(
+        op.f("ix_approval_edits_request_id_asked_at"), "approval_edits", ["request_id", "asked_at"], unique=False
+    )
