@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue, model_validator
 
+from remediation.aws_settings import AwsSettings
 from remediation.limits import DEFAULT_LIMITS, RateLimit
 from remediation.planners.llm_settings import LlmSettings
 from remediation.quorums import ApproverRule
@@ -172,7 +173,7 @@ class FleetSettings(Section):
 DRY_RUN = "dry_run"
 """The `kind` of a new installation."""
 
-BUILT_IN = ("fleet",)
+BUILT_IN = ("fleet", "aws")
 """Backends whose executors come with Sentinel."""
 
 
@@ -184,6 +185,8 @@ class ExecutorSettings(Section):
     simulated fleet; any other backend that is configured here by its name; several as a list. The others only look."""
     fleet: FleetSettings = FleetSettings()
     """Where the simulated fleet is."""
+    aws: AwsSettings = AwsSettings()
+    """Accounts and regions of AWS that may be reached."""
     plugins: dict[str, dict[str, JsonValue]] = {}
     """Executors of installed packages, by backend, each with its own settings. Default none: a package that is installed
     and not named here is not loaded."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from remediation.aws_settings import AwsSettings
+from remediation.executors.aws.clients import AwsClients
+from remediation.executors.aws.executor import AwsExecutor
 from remediation.executors.dry_run import DryRunExecutor
 from remediation.executors.fleet import FleetExecutor
 from remediation.executors.plugins import open_plugin
@@ -20,6 +24,8 @@ def open_executors(settings: ExecutorSettings) -> Iterator[dict[str, Executor]]:
     Raises `ConfigError` for a plugin that cannot be used.
     """
     openers: dict[str, Callable[[], Executor]] = {"fleet": partial(FleetExecutor, settings.fleet)}
+    if settings.aws.accounts:
+        openers["aws"] = partial(_open_aws, settings.aws)
     for backend, own in settings.plugins.items():
         openers[backend] = partial(open_plugin, backend, own)
     with ExitStack() as stack:
@@ -29,3 +35,7 @@ def open_executors(settings: ExecutorSettings) -> Iterator[dict[str, Executor]]:
             stack.callback(executor.close)
             found[backend] = executor if backend in settings.acting else DryRunExecutor(executor)
         yield found
+
+
+def _open_aws(settings: AwsSettings) -> Executor:
+    return AwsExecutor(settings, AwsClients(settings, time.time), time.time)

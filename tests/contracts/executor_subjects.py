@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 from remediation.catalogue import Step, make_action
 from remediation.executors.fleet import FleetExecutor
@@ -18,6 +19,9 @@ from sentinel.fleet.settings import FleetSettings as RealFleetSettings
 from sentinel.plans import Action, Scalar, Target
 from tests.remediation.fleet_double import FleetDouble
 
+Fixture = Callable[[str], Any]
+"""Gives a fixture of the test run by its name."""
+
 
 def make(target: Target, kind: str, **params: Scalar) -> Action:
     """An action as a plan has it."""
@@ -29,21 +33,20 @@ def make(target: Target, kind: str, **params: Scalar) -> Action:
 class Subject:
     """One implementation, with a target that it can act on.
 
-    `final` cannot be undone; `sized` gives a whole number to the field `size`; `undone` can each be undone, and the
-    fields `kept` show it. `stranger` does not exist, and `unknown` is said of it.
+    `deed` can be done at any time. `final` cannot be undone. Each of `changes` leads to the fields beside it, and leaves
+    a state in which the next one changes something. Each of `undone` can be undone, and the fields `kept` show it.
+    `stranger` does not exist, and `unknown` is said of it.
     """
 
     executor: Executor
     target: Target
     stranger: Target
     unknown: str
-    final: Action
-    size: str
-    sized: Callable[[int], Action]
+    deed: Action
+    final: tuple[Action, ...]
+    changes: tuple[tuple[Action, dict[str, Scalar]], ...]
     undone: tuple[Action, ...]
     kept: tuple[str, ...]
-    sizes: tuple[int, ...] = field(default=(9, 6, 2, 11))
-    """Four sizes that differ from each other and from the one at the start."""
 
 
 CART = Target(backend="fleet", kind="service", name="cart")
@@ -55,32 +58,29 @@ def _fleet(executor: Executor) -> Subject:
     def sized(replicas: int) -> Action:
         return make(CART, "scale", replicas=replicas)
 
+    restart = make(CART, "restart")
     return Subject(
         executor=executor,
         target=CART,
         stranger=stranger,
         unknown="404",
-        final=make(CART, "restart"),
-        size="replicas",
-        sized=sized,
+        deed=restart,
+        final=(restart,),
+        changes=tuple((sized(count), {"replicas": count}) for count in (9, 6)),
         undone=(sized(11), make(CART, "rollback")),
         kept=("version", "replicas"),
     )
 
 
 @contextmanager
-def double() -> Iterator[Subject]:
+def double(fixture: Fixture) -> Iterator[Subject]:
     """The tests' own fleet of a few lines."""
     yield _fleet(FleetDouble("web", "cart").executor())
 
 
 @contextmanager
-def fleet() -> Iterator[Subject]:
+def fleet(fixture: Fixture) -> Iterator[Subject]:
     """The simulated fleet over HTTP."""
     catalogue = ServiceCatalogue.model_validate({"services": {"web": {"calls": ["cart"]}, "cart": {}}})
     with serve_fleet(make_fleet(catalogue, RealFleetSettings(), time.time), "127.0.0.1", 0) as url:
         yield _fleet(FleetExecutor(FleetSettings(url=url)))
-
-
-SUBJECTS: dict[str, Callable[[], AbstractContextManager[Subject]]] = {"double": double, "fleet": fleet}
-"""Every implementation; opened once for the suite."""

@@ -12,6 +12,7 @@ import pytest
 from sentinel.broker import EmbeddedBroker
 from tests.services import kafka_broker as kafka
 from tests.services import postgres
+from tests.services.aws_double import serve_moto
 from tests.services.clickhouse_http import ClickHouseServer
 from tests.services.processes import free_port, unavailable
 
@@ -76,3 +77,10 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clic
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def moto_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """One AWS for the whole run (moto's server): give your objects names of their own, and a proxy in front of it."""
+    with serve_moto(tmp_path_factory.mktemp("moto")) as port:
+        yield port
