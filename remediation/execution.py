@@ -14,6 +14,8 @@ from remediation.journal import Entry
 from remediation.learning import claim_probes, learn
 from remediation.orders import Order, Stop, refusal, targets_of
 from remediation.parts import Parts
+from remediation.watching import guarded
+from remediation.worsening import look
 from sentinel.canonical import plain, short_id
 from sentinel.errors import PermanentError, RefusedError
 from sentinel.metrics import ACTIONS_APPLIED
@@ -53,11 +55,13 @@ def execute(parts: Parts, order: Order) -> Executed:
     Raises `TransientError` when an executor or the database is away: call it again.
     """
     keys: list[str] = []
-    effective_at = 0.0
+    effective_at = since = 0.0
     versions: dict[str, str] = {}
     for action, preview in zip(order.plan.actions, order.previews, strict=True):
         expected = versions.get(action.target.key, preview.resource_version)
         step = _Step(parts, order, action, replace(preview, resource_version=expected), versions)
+        if keys and not step.begun and (worse := _worse(parts, order, since)):
+            return Executed(keys=tuple(keys), effective_at=effective_at, stop=Stop.WORSENED, reason=worse)
         try:
             applied = step.run()
         except _StoppedError as stopped:
@@ -65,12 +69,31 @@ def execute(parts: Parts, order: Order) -> Executed:
         if not applied.changed:
             return Executed(keys=(), effective_at=0.0, stop=Stop.DRY_RUN, reason=f"dry run of {describe(action)}")
         keys.append(step.key)
+        since = since or applied.effective_at
         effective_at = max(effective_at, applied.effective_at)
         versions[action.target.key] = applied.after.resource_version
+        if _moved_on(parts, order, action):
+            continue
         if problem := parts.executor(action.target).verify_applied(action, applied):
             learn(parts, order.about, action, step.key, ok=False)
             return Executed(keys=tuple(keys), effective_at=effective_at, stop=Stop.UNCONFIRMED, reason=problem)
     return Executed(keys=tuple(keys), effective_at=effective_at)
+
+
+def _moved_on(parts: Parts, order: Order, action: Action) -> bool:
+    """Whether a later action of the plan has begun on the same target: after a crash it no longer shows this one."""
+    ids = [one.id for one in order.plan.actions]
+    rest = order.plan.actions[ids.index(action.id) + 1 :]
+    same = [one for one in rest if one.target == action.target]
+    return any(parts.stores.ledger.get(action_key(order, one)) is not None for one in same)
+
+
+def _worse(parts: Parts, order: Order, since: float) -> str:
+    """Why the next action must not begin after what the ones before did, or an empty string."""
+    incident = parts.stores.incidents.get(order.about.incident_id)
+    targets = tuple(action.target.serves for action in order.plan.actions)
+    around = guarded(parts, incident, targets) if incident else frozenset()
+    return look(parts, order.about.incident_id, order.baseline, since, around)
 
 
 def action_key(order: Order, action: Action) -> str:
@@ -102,6 +125,11 @@ class _Step:
     @property
     def executor(self) -> Executor:
         return self.parts.executor(self.action.target)
+
+    @property
+    def begun(self) -> bool:
+        """Whether its intent is written: then it may have happened, and must be seen to its end."""
+        return self.parts.stores.ledger.get(self.key) is not None
 
     def run(self) -> Applied:
         entry = self.parts.stores.ledger.get(self.key)

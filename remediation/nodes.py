@@ -23,7 +23,8 @@ from remediation.questions import Questions
 from remediation.recording import failed_attempt, make_outcome
 from remediation.settings import Mode
 from remediation.state import RunState, about, new_attempt, not_executed, order_of, plan_of, read, watched
-from remediation.watching import judge_now
+from remediation.watching import escalation, judge_now
+from remediation.worsening import baseline_of
 from sentinel.canonical import plain
 from sentinel.errors import PermanentError, RefusedError
 from sentinel.incidents import Incident, IncidentStatus
@@ -111,7 +112,9 @@ class Nodes:
             if settings.mode is Mode.SUGGEST:
                 self._story.notify(state, "suggested", f"suggested: {', '.join(lines(plan.actions))}: {plan.summary}")
             return {**kept, **not_executed(f"policy denies: {'; '.join(verdict.reasons)}")}
-        return {**kept, "go": "ask" if verdict.answer is PolicyAnswer.ASK else "execute"}
+        if verdict.answer is PolicyAnswer.ASK:
+            return {**kept, "go": "ask"}
+        return {**kept, "go": "execute", "baseline": plain(baseline_of(self._incident(state)))}
 
     def ask(self, state: RunState) -> RunState:
         """Put the question where people find it. The same question after a crash is the same request."""
@@ -135,6 +138,11 @@ class Nodes:
         self._story.tell(state, "stopped", f"{done.stop}: {done.reason}", key=key)
         if not done.keys:
             return self._stopped(state, done, done.stop)
+        if done.stop is Stop.WORSENED:
+            return {
+                **ran,
+                **self._worse(state, f"{done.reason} after {len(done.keys)} of {len(state['previews'])} actions"),
+            }
         result = Result.NOT_VERIFIABLE if done.stop is Stop.UNCONFIRMED else Result.NOT_EXECUTED
         reason = f"{done.stop} after {len(done.keys)} of {len(state['previews'])} actions: {done.reason}"
         return {**ran, "go": "undo", "result": result.value, "reason": reason, "again": False}
@@ -143,6 +151,8 @@ class Nodes:
         """Park until the windows are in; the judgement is made from the projection alone."""
         parts = self._parts
         parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.VERIFYING)
+        if reason := escalation(parts, watched(state)):
+            return self._worse(state, reason)
         judgement = judge_now(parts, watched(state))
         if judgement.result is None:
             interrupt({"waiting_for": WINDOWS})
@@ -180,6 +190,13 @@ class Nodes:
             return {"go": "end"}
         failed = [*state["failed"], plain(failed_attempt(state, outcome))]
         return {**new_attempt(), "go": "analyse", "attempt": state["attempt"] + 1, "failed": failed}
+
+    def _worse(self, state: RunState, why: str) -> RunState:
+        """The incident got worse while it was acted on: undo, page, and leave the rest to people."""
+        reason = f"it got worse while it was acted on: {why}"
+        self._story.tell(state, "escalated", reason, key=state["digest"], digest=state["digest"])
+        self._story.notify(state, "escalated", reason)
+        return {"go": "undo", "result": Result.WORSE.value, "reason": reason, "again": False}
 
     def _queue(self, state: RunState, why: str) -> RunState:
         """Park until the run that acts on the target has recorded its attempt; then every check is made anew."""

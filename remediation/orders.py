@@ -11,6 +11,7 @@ from remediation.live import read_conditions
 from remediation.parts import Parts
 from remediation.policy import decide_plan
 from remediation.quorums import quorum_of, unmet
+from remediation.worsening import Baseline
 from sentinel.approvals import ApprovalStatus
 from sentinel.incidents import IncidentStatus
 from sentinel.plans import Plan, PolicyAnswer, Preview, approval_digest
@@ -33,6 +34,8 @@ class Stop(StrEnum):
     """The executor acted, and the target does not show it."""
     DRY_RUN = "dry_run"
     """The executor only wrote it down."""
+    WORSENED = "worsened"
+    """The incident got worse between two actions: the rest does not happen, what was done is undone."""
     BUSY = "busy"
     """Another run acts on a target (rule `target_busy`): wait until it is free."""
 
@@ -41,7 +44,8 @@ class Stop(StrEnum):
 class Order:
     """What is to be executed. `request_id` is empty when policy allowed it without a person.
 
-    `suspect` is the service that the plan was made for; `epoch` is that of the run's lease.
+    `suspect` is the service that the plan was made for; `epoch` is that of the run's lease;
+    `baseline` is how the incident stood when it was decided to act.
     """
 
     about: About
@@ -51,6 +55,7 @@ class Order:
     request_id: str
     suspect: str
     epoch: int = 0
+    baseline: Baseline | None = None
 
 
 def targets_of(plan: Plan) -> frozenset[str]:

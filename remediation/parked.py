@@ -18,7 +18,7 @@ from remediation.orders import targets_of
 from remediation.parts import Parts
 from remediation.state import RunState, plan_of, watched
 from remediation.waiting import Answered, look
-from remediation.watching import Watched, guarded, judge_now
+from remediation.watching import Watched, escalation, guarded, judge_now
 
 ASKED_AT_ONCE = 2_000
 """Requests whose answer is looked for in one look; with more than that waiting, each look asks about the next ones."""
@@ -81,7 +81,7 @@ def _watching(parts: Parts, run_id: str, state: RunState) -> Parked:
 def ready(parts: Parts, parked: Parked) -> bool:
     """Whether driving the run on would get anywhere; the node looks again for itself."""
     if parked.watched:
-        return judge_now(parts, parked.watched).result is not None
+        return judge_now(parts, parked.watched).result is not None or bool(escalation(parts, parked.watched))
     if parked.targets:
         return True
     request = parts.stores.approvals.get(parked.request_id)

@@ -11,6 +11,7 @@ from remediation.narration import Narrator
 from remediation.parts import Parts
 from remediation.state import RunState, about, not_executed, plan_of, read
 from remediation.waiting import Answered, look
+from remediation.worsening import baseline_of
 from sentinel.approvals import ApprovalDecision, ApprovalRequest
 from sentinel.canonical import plain
 from sentinel.edits import ApprovalEdit, EditOutcome
@@ -51,7 +52,7 @@ class Questions:
                 return {"go": "wait"}
             case Answered.APPROVED:
                 self._tell(state, "approved", f"approved by {self._voters(request)}", request)
-                return {"go": "execute"}
+                return {"go": "execute", "baseline": plain(baseline_of(incident))}
             case Answered.REJECTED:
                 return self._rejected(state, request)
             case Answered.EXPIRED:

@@ -9,6 +9,7 @@ import msgspec
 from remediation.journal import About
 from remediation.orders import Order
 from remediation.watching import Watched
+from remediation.worsening import Baseline
 from sentinel.outcomes import Result
 from sentinel.plans import Plan, PolicyVerdict, Preview
 
@@ -24,7 +25,7 @@ class RunState(TypedDict, total=False):
     `question` counts all questions of the run (it makes request ids), `asked` those about the present plan, and `drifts` how often its target changed.
     `effective_at` is event time; `watch_since` is the wall time at which watching began. `failed` holds the attempts
     that did not help, `objection` why a person rejected the present plan (another one is wanted), `requesters` who
-    edited the present plan. `result`, `reason` and `again` are what `record` writes and decides by.
+    edited the present plan, `baseline` how the incident stood when it was decided to act. `result`, `reason` and `again` are what `record` writes and decides by.
     """
 
     v: int
@@ -54,6 +55,7 @@ class RunState(TypedDict, total=False):
     failed: list[dict[str, Any]]
     objection: str
     requesters: list[str]
+    baseline: dict[str, Any] | None
 
 
 def new_state(run_id: str, incident_id: str, trace_id: str) -> RunState:
@@ -86,6 +88,7 @@ def new_attempt() -> RunState:
         "undo_lines": [],
         "objection": "",
         "requesters": [],
+        "baseline": None,
     }
 
 
@@ -125,6 +128,7 @@ def order_of(state: RunState, epoch: int) -> Order:
         request_id=state["request_id"],
         suspect=state["service"],
         epoch=epoch,
+        baseline=baseline_in(state),
     )
 
 
@@ -138,6 +142,12 @@ def verdict_of(state: RunState) -> PolicyVerdict:
     return read(state["verdict"], PolicyVerdict)
 
 
+def baseline_in(state: RunState) -> Baseline | None:
+    """How the incident stood when it was decided to act; None in a run that an older release began."""
+    kept = state.get("baseline")
+    return read(kept, Baseline) if kept else None
+
+
 def watched(state: RunState) -> Watched:
     """What `verify` watches."""
     return Watched(
@@ -145,4 +155,5 @@ def watched(state: RunState) -> Watched:
         targets=tuple(action.target.serves for action in plan_of(state).actions),
         effective_at=state["effective_at"],
         since=state["watch_since"],
+        baseline=baseline_in(state),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from remediation.parts import Parts
 from remediation.verification import Judgement, Watch, judge, own_alerts
+from remediation.worsening import Baseline, look
 from sentinel.alerts import AlertMessage
 from sentinel.errors import PermanentError
 from sentinel.incidents import Incident
@@ -20,6 +21,7 @@ class Watched:
     targets: tuple[str, ...]
     effective_at: float
     since: float
+    baseline: Baseline | None = None
 
 
 def judge_now(parts: Parts, watched: Watched) -> Judgement:
@@ -38,6 +40,11 @@ def judge_now(parts: Parts, watched: Watched) -> Judgement:
         reason = f"no judgement within {waited:.0f} s: {found.reason}"
         return Judgement(result=Result.NOT_VERIFIABLE, reason=reason, windows=found.windows)
     return found
+
+
+def escalation(parts: Parts, watched: Watched) -> str:
+    """Why the incident is worse than when it was decided to act, or an empty string; what neighbours show is judged."""
+    return look(parts, watched.incident_id, watched.baseline, watched.effective_at)
 
 
 def guarded(parts: Parts, incident: Incident, targets: tuple[str, ...]) -> frozenset[str]:
