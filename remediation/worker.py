@@ -156,10 +156,11 @@ class Worker:
             self._drive(run)
 
     def _scan(self) -> None:
-        """Find runs that nobody here looks after: from before a start, or of another worker, which may die."""
+        """Find what nobody here looks after: runs and outcomes from before a start, or of another worker, which may die."""
         if self._ticks() < self._scan_at:
             return
         self._scan_at = self._ticks() + self._leases.pause
+        self._outbox.wake()
         for run_id in self._parts.stores.runs.unfinished_ids():
             if not (run_id in self._parked or run_id in self._driving or run_id in self._retries):
                 self._strays.setdefault(run_id, 0.0)

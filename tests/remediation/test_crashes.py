@@ -1,203 +1,145 @@
-"""A crash before and after every side effect of a run, enumerated: the action runs once, and no decision is lost.
+"""A crash at every place where something leaves the process, enumerated: the action runs once, and no decision is lost.
 
-Side effects are the commits to SQL, the writes of checkpoints and the calls to the executor. Each place is a point;
-for every point there is one whole run that dies there, is started again from database and checkpoints, and must end
-as if nothing had happened.
+For each place there is one whole story in which a worker dies there and another one takes over: after the lease, from
+database and checkpoints alone; or it was there all the time (`duo`). `make test-crash` dies at every place; by default
+at every third of the approved story (40 on each database, other ones for `duo`), and at fewer of the longer one.
 """
 
+import os
 import shutil
-import sqlite3
+from contextlib import ExitStack
 
-import msgspec
 import pytest
-from langgraph.checkpoint.sqlite import SqliteSaver
 
+from remediation.checkpoints import open_checkpointer
 from sentinel.stores.sql.database import Database
-from tests.remediation.world import World, bad_deploy, connection_leak, settings
+from sentinel.stores.sql.migrate import migrate
+from tests.remediation import crashing
+from tests.remediation.crashing import BrittleDatabase, Crash, Fuse, brittle_executor, brittle_saver
+from tests.remediation.world import World
 
-AUTO = settings(mode="auto", automatic=[{"action": "restart"}, {"action": "scale"}])
-
-
-class Crash(BaseException):
-    """The process is gone: nothing may catch this."""
-
-
-class Fuse:
-    """Counts points and goes off at one of them; from then on the process is dead and nothing has any effect."""
-
-    def __init__(self, at):
-        self.at, self.seen, self.dead = at, 0, False
-
-    def point(self):
-        self.seen += 1
-        self.dead = self.dead or self.seen == self.at
-        if self.dead:
-            raise Crash
-
-
-class BrittleDatabase(Database):
-    """Dies right before or right after a commit."""
-
-    fuse = Fuse(0)
-
-    def write(self):
-        return _Brittle(super().write(), self, self._current() is None)
-
-
-class _Brittle:
-    def __init__(self, inner, database, outermost):
-        self.inner, self.database, self.outermost = inner, database, outermost
-
-    def __enter__(self):
-        return self.inner.__enter__()
-
-    def __exit__(self, kind, error, trace):
-        if kind is None and self.outermost:
-            try:
-                self.database.fuse.point()
-            except Crash as crash:
-                self.inner.__exit__(Crash, crash, None)
-                raise
-        done = self.inner.__exit__(kind, error, trace)
-        if kind is None and self.outermost:
-            self.database.fuse.point()
-        return done
-
-
-class BrittleExecutor:
-    """Dies right before or right after it acted."""
-
-    backend = "fleet"
-
-    def __init__(self, inner):
-        self.inner, self.fuse = inner, Fuse(0)
-
-    def __getattr__(self, name):
-        return getattr(self.inner, name)
-
-    def apply(self, *args):
-        self.fuse.point()
-        applied = self.inner.apply(*args)
-        self.fuse.point()
-        return applied
-
-
-def brittle_saver(fuse):
-    class BrittleSaver(SqliteSaver):
-        def put(self, *args):
-            fuse.point()
-            done = super().put(*args)
-            fuse.point()
-            return done
-
-        def put_writes(self, *args):
-            fuse.point()
-            done = super().put_writes(*args)
-            fuse.point()
-            return done
-
-    return BrittleSaver
+LEASE = 15.0
+ALL = os.environ.get("SENTINEL_CRASHES") == "all"
 
 
 class Stage:
-    """One run that dies at point `at` (0: never), in whatever step it is reached, and is started again."""
+    """One story in which the worker dies at place `at` (0: never). `duo`: the other worker was there all the time."""
 
-    def __init__(self, folder, template, at, config=None):
-        folder.mkdir()
-        shutil.copy(template, folder / "sentinel.db")
-        self.fuse = Fuse(at)
-        self.database = BrittleDatabase(f"sqlite:///{folder}/sentinel.db")
-        self.connection = sqlite3.connect(folder / "checkpoints.db", check_same_thread=False)
-        saver = brittle_saver(self.fuse)
-        self.world = World(self.database, lambda: saver(self.connection), config, executor=BrittleExecutor)
-        self.database.fuse = self.world.executor.fuse = self.fuse
+    def __init__(self, url, story, at, duo):
+        self.story, self.fuse, self.duo = story, Fuse(at), duo
+        self.stack = ExitStack()
+        self.database = BrittleDatabase(url)
+        self.stack.callback(self.database.close)
+        saver = self.stack.enter_context(open_checkpointer(self.database))
+        self.world = World(self.database, lambda: saver, story.config, owner="first")
+        self.other = World(self.database, lambda: saver, story.config, owner="second", ticks=self.world.clock)
+        self.other.log, self.other.executor, self.other.sink = self.world.log, self.world.executor, self.world.sink
+        self.other.clock = self.world.clock
+        self.brittle = brittle_saver(saver, self.fuse)
+        self.world.executor = brittle_executor(self.world.executor, self.fuse)
+        self.world.notices = crashing.Brittle(self.world.notices, self.fuse, {"notify"})
+        self.world.sink = crashing.Brittle(self.world.sink, self.fuse, {"publish", "flush"})
+        self.database.fuse = self.fuse
+        self.survive(self.world.restart)
+        if duo:
+            self.aside(self.other.restart)
+
+    def play(self):
+        for act in self.story.acts:
+            self.world.push(*act.messages)
+            self.world.clock.at += act.seconds
+            if act.answers:
+                assert len(self.world.pending()) == 1
+                self.aside(self.world.answer)
+            self.work()
+        self.work()
+        self.fuse.off = True
+        crashing.story_is_whole(self.story, self.world.stores, self.world.fleet, self.other.sink.messages)
+
+    def work(self):
+        """Both work; when the first is dead the second goes on alone, for as long as a lease lasts."""
+        for _ in range(6):
+            self.survive(lambda: self.world.steps(1))
+            if self.duo and not self.fuse.dead:
+                self.aside(lambda: self.other.steps(1))
+        if self.fuse.dead:
+            if not self.duo:
+                self.aside(self.other.restart)
+                self.duo = True
+            for _ in range(12):
+                self.world.clock.at += LEASE / 8
+                self.aside(lambda: self.other.steps(2))
 
     def survive(self, deed):
-        """Do it; when the process dies meanwhile, start again and do it once more."""
+        """What the first worker does, until it dies; the graph writes in threads of its own, so look at the fuse."""
+        if self.fuse.dead:
+            return
         try:
             deed()
-            self.world.steps()
         except Crash:
             assert self.fuse.dead
-        # The graph writes in threads of its own: a crash there need not reach this one.
-        if self.fuse.dead:
-            self.fuse.dead = False
-            self.world.restart()
-            self.world.clock.at += 1
+
+    def aside(self, deed):
+        """What another process does does not die with the worker."""
+        self.fuse.off = True
+        dead, self.fuse.dead = self.fuse.dead, False
+        try:
             deed()
-            self.world.steps()
-
-    def close(self):
-        self.connection.close()
-        self.database.close()
+        finally:
+            self.fuse.off, self.fuse.dead = False, dead
 
 
-def play_approved(stage):
-    """A bad deploy, approved by a person, verified."""
-    world, one = stage.world, bad_deploy()
-    world.push(one)
-    world.clock.at += 6
-    stage.survive(lambda: world.steps(6))
-    # The person is another process: what it writes does not die with the worker.
-    stage.database.fuse = Fuse(0)
-    assert len(world.pending()) == 1
-    world.answer()
-    stage.database.fuse = stage.fuse
-    stage.survive(lambda: world.steps(6))
-    assert world.fleet.actions == [("rollback", "checkout", {})]
-    stage.survive(lambda: world.windows(one, "normal", "normal", "normal"))
-    stage.survive(lambda: world.steps(4))
-    assert world.fleet.actions == [("rollback", "checkout", {})]
-    assert world.results(one) == ["verified"]
-    _story_is_whole(world, one)
-
-
-def play_undone(stage):
-    """A fix without effect, undone, then one that works; all automatic."""
-    world, one = stage.world, connection_leak()
-    world.push(one)
-    world.clock.at += 6
-    stage.survive(lambda: world.steps(6))
-    assert world.fleet.actions == [("scale", "cart", {"replicas": 5})]
-    stage.survive(lambda: world.windows(one, *["abnormal"] * 10))
-    stage.survive(lambda: world.steps(4))
-    undone = [("scale", "cart", {"replicas": 5}), ("scale", "cart", {"replicas": 3}), ("restart", "cart", {})]
-    assert world.fleet.actions == undone
-    world.clock.at += 4_000
-    stage.survive(lambda: world.steps(4))
-    assert world.fleet.actions == undone
-    assert world.results(one)[0] == "no_effect"
-    _story_is_whole(world, one)
-
-
-def _story_is_whole(world, one):
-    """Every step is told once, in timeline and audit; every outcome is published; nothing hangs."""
-    kinds = world.kinds(one)
-    deeds = [entry for entry in world.stores.ledger.find(run_id="") if not entry.undo_of]
-    assert kinds.count("executing") == kinds.count("executed") == len(deeds)
-    assert kinds.count("recorded") == len(world.results(one))
-    assert world.stores.audit.verify().ok
-    told = [record.action for record in world.stores.audit.records()]
-    assert [action for action in told if not action.startswith("breaker.")] == kinds
-    assert not world.stores.runs.unfinished()
-    published = {msgspec.json.decode(v)["outcome_id"] for topic, _, v in world.sink.messages if topic == "outcomes"}
-    assert {outcome.outcome_id for outcome in world.stores.outcomes.find()} == published
+def die_everywhere(make_url, story, *, every, duo):
+    """One story for each place, or for each `every`-th."""
+    calm = Stage(make_url(), story(), 0, duo)
+    with calm.stack:
+        calm.play()
+    places = calm.fuse.seen
+    for at in range(1 + duo, places + 1, 1 if ALL else every):
+        stage = Stage(make_url(), story(), at, duo)
+        with stage.stack:
+            try:
+                stage.play()
+            except AssertionError as error:
+                raise AssertionError(f"after a crash at place {at} of {places}") from error
+            assert stage.fuse.dead or at > places - 10
+    return places
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(("play", "config"), [(play_approved, None), (play_undone, AUTO)])
-def test_a_crash_at_any_point_neither_repeats_nor_loses(tmp_path, template, play, config):
-    calm = Stage(tmp_path / "0", template, 0, config)
-    play(calm)
-    points = calm.fuse.seen
-    calm.close()
-    assert points > 40
-    for at in range(1, points + 1):
-        stage = Stage(tmp_path / str(at), template, at, config)
-        try:
-            play(stage)
-        except AssertionError as error:
-            raise AssertionError(f"after a crash at point {at} of {points}") from error
-        finally:
-            stage.close()
+@pytest.mark.timeout(3600 if ALL else 600)
+@pytest.mark.parametrize("duo", [False, True])
+@pytest.mark.parametrize(("story", "every"), [(crashing.approved, 3), (crashing.undone, 15)])
+def test_on_sqlite(tmp_path, template, story, every, duo):
+    numbers = iter(range(100_000))
+
+    def make_url():
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        shutil.copy(template, folder / "sentinel.db")
+        return f"sqlite:///{folder}/sentinel.db"
+
+    assert die_everywhere(make_url, story, every=every, duo=duo) > 80
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.timeout(7200 if ALL else 600)
+@pytest.mark.parametrize("duo", [False, True])
+@pytest.mark.parametrize(("story", "every"), [(crashing.approved, 3), (crashing.undone, 30)])
+def test_on_postgresql(postgres_server, story, every, duo):
+    template = postgres_server.create_database()
+    database = Database(template)
+    migrate(database)
+    with open_checkpointer(database):
+        pass
+    database.close()
+    made = []
+
+    def make_url():
+        while made:
+            postgres_server.drop_database(made.pop())
+        made.append(postgres_server.create_database(template))
+        return made[-1]
+
+    assert die_everywhere(make_url, story, every=every, duo=duo) > 80

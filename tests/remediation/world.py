@@ -112,9 +112,9 @@ class Notices:
         self.notices.append(notice)
 
 
-def trust(file):
+def trust(url):
     """Somebody closed every breaker that there is, long ago."""
-    database = Database(f"sqlite:///{file}")
+    database = Database(url)
     types = [f"type:{kind}" for kind in ("restart", "rollback", "scale")]
     for scope in (GLOBAL, *types, *(f"target:fleet//service/{name}" for name in CATALOGUE.services)):
         SqlStores.over(database).breakers.close(scope, actor="ann", reason="tried", now=1.0)
@@ -138,7 +138,7 @@ class World:
         self.executor = executor(self.fleet.executor()) if executor else self.fleet.executor()
         self._open_saver = open_saver
         if trusted and self.settings.policy.mode is Mode.AUTO:
-            trust(str(database.url.database))
+            trust(database.url.render_as_string(hide_password=False))
         self.restart()
 
     def restart(self):

@@ -91,10 +91,11 @@ class PostgresServer:
         self._process.stop(with_signal=signal.SIGINT, seconds=15)
         shutil.rmtree(self._folder)
 
-    def create_database(self) -> str:
-        """Make a new empty database; returns its URL."""
+    def create_database(self, template: str = "") -> str:
+        """Make a new database, empty or a copy of the one at the URL `template`; returns its URL."""
         name = next(self._names)
-        self._run(sql.SQL("create database {}").format(sql.Identifier(name)))
+        source = sql.Identifier(template.rsplit("/", 1)[1] if template else "template1")
+        self._run(sql.SQL("create database {} template {}").format(sql.Identifier(name), source))
         return self._url(name)
 
     def drop_database(self, url: str) -> None:
