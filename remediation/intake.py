@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -69,7 +69,15 @@ def open_source(settings: KafkaSettings, projection: Projection) -> LogReader:
 class Intake:
     """Takes what has come and stores it with the offsets in one transaction. One thread uses it."""
 
-    def __init__(self, source: MessageSource, projection: Projection, topics: Topics) -> None:
+    def __init__(
+        self,
+        source: MessageSource,
+        projection: Projection,
+        topics: Topics,
+        follow: Callable[[Incident], None] | None = None,
+    ) -> None:
+        """`follow` is called with each newer revision of an incident, in the transaction that stores it."""
+        self._follow = follow
         self._source = source
         self._projection = projection
         self._topics = topics
@@ -90,7 +98,7 @@ class Intake:
             alerts=tuple(_read(self._held, self._topics.alerts, AlertMessage)),
         )
         offsets = {(record.topic, record.partition): record.offset + 1 for record in self._held}
-        self._projection.apply(CONSUMER, offsets, incidents=batch.incidents, alerts=batch.alerts)
+        self._projection.apply(CONSUMER, offsets, incidents=batch.incidents, alerts=batch.alerts, follow=self._follow)
         self._held = []
         return batch
 

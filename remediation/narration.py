@@ -43,8 +43,25 @@ class Narrator:
         """A decision row for the topic, at the event time of the incident's revision."""
         self._parts.journal.decide(about(state), stage, subject, verdict, reason, incident.updated_at)
 
-    def notify(self, state: RunState, kind: str, text: str, request: ApprovalRequest | None = None) -> None:
+    def notify(
+        self,
+        state: RunState,
+        kind: str,
+        text: str,
+        request: ApprovalRequest | None = None,
+        *,
+        result: str = "",
+        final: bool = True,
+    ) -> None:
         """Tell people."""
-        self._parts.notifier.notify(
-            Notice(incident_id=state["incident_id"], kind=kind, text=text, trace_id=state["trace_id"], request=request)
+        notice = Notice(
+            incident_id=state["incident_id"],
+            kind=kind,
+            text=text,
+            trace_id=state["trace_id"],
+            request=request,
+            key=request.id if request else f"{state['run_id']}:{state['attempt']}",
+            result=result,
+            final=final,
         )
+        self._parts.notifier.notify(notice)

@@ -185,7 +185,8 @@ class Nodes:
             details = {"result": outcome.result.value, "undone": outcome.undone, "again": again}
             self._story.tell(state, "recorded", text, details=details)
         OUTCOMES_RECORDED.labels(outcome.result.value).inc()
-        self._story.notify(state, "recorded", f"{outcome.title}: {text}")
+        said = f"{outcome.title}: {text}"
+        self._story.notify(state, "recorded", said, result=outcome.result.value, final=not again)
         if not again:
             return {"go": "end"}
         failed = [*state["failed"], plain(failed_attempt(state, outcome))]

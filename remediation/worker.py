@@ -13,6 +13,7 @@ from remediation.graph import Position, RunGraph, advance, position
 from remediation.intake import Intake
 from remediation.journal import About, Entry
 from remediation.leases import Leases
+from remediation.notifiers.protocol import Notice
 from remediation.parked import Parking, park
 from remediation.parts import Parts
 from remediation.publishing import Outbox
@@ -279,5 +280,7 @@ class Worker:
             self._parts.stores.runs.update(run_id, now=now, status=RunStatus.FAILED, last_error=text)
             self._parts.stores.targets.release(run_id)
             # Within the transaction: a run that failed is never driven again, so nothing would tell it later.
+            notice = Notice(incident_id=run.incident_id, kind="failed", text=text, trace_id=run.trace_id, key=run_id)
+            self._parts.notifier.notify(notice)
             about = About(run_id=run_id, incident_id=run.incident_id, attempt=run.attempt, trace_id=run.trace_id)
             self._parts.journal.tell(about, Entry(kind="failed", text=text))

@@ -90,8 +90,10 @@ class _Reader:
         self.loader.flatten_mapping(node)
         for key_node, value_node in node.value:
             key = self.loader.construct_object(key_node)
-            here = (*place, key)
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"{self.path}:{line}: a key must be a plain text; put a value in braces into quotes")
+            here = (*place, key)
             if here in self.lines:
                 raise ConfigError(f"{self.path}:{line}: {key!r} stands twice (first in line {self.lines[here]})")
             self.lines[here] = line

@@ -164,9 +164,31 @@ OUTCOMES_RECORDED = Counter(
 )
 NOTIFICATIONS = Counter(
     "sentinel_notifications_total",
-    "Tries to bring a card or its thread up to date, by destination and result (shown, told, rate_limited, unsure, "
-    "refused).",
+    "Tries to tell a destination, by what came of them. Slack's cards: shown, told, rate_limited, unsure, refused. Queues: "
+    "delivered, dropped, dead, retry, paused.",
     ["destination", "result"],
+    registry=REGISTRY,
+)
+NOTIFICATIONS_WAITING = Gauge(
+    "sentinel_notifications_waiting", "Notifications in a destination's queue.", ["destination"], registry=REGISTRY
+)
+NOTIFICATIONS_DEAD = Gauge(
+    "sentinel_notifications_dead",
+    "Notifications that were refused for good or tried too often, and wait for a replay.",
+    ["destination"],
+    registry=REGISTRY,
+)
+NOTIFICATIONS_OLDEST = Gauge(
+    "sentinel_notifications_oldest_seconds",
+    "Age of the oldest notification that waits; 0 when none does.",
+    ["destination"],
+    registry=REGISTRY,
+)
+NOTIFICATION_DELAY = Histogram(
+    "sentinel_notifications_delay_seconds",
+    "Wall time from the event to its delivery.",
+    ["destination"],
+    buckets=(0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3600.0),
     registry=REGISTRY,
 )
 

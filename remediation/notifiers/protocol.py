@@ -10,13 +10,20 @@ from sentinel.approvals import ApprovalRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something that people should know. `kind` as on the timeline; `request` is there when an answer is wanted."""
+    """Something that people should know. `kind` as on the timeline; `request` is the question it is about, if any.
+
+    `key` tells notices of one kind and incident apart and is the same when one comes again after a crash. `result` is an
+    attempt's; a notice that is not `final` is followed by another attempt.
+    """
 
     incident_id: str
     kind: str
     text: str
     trace_id: str
     request: ApprovalRequest | None = None
+    key: str = ""
+    result: str = ""
+    final: bool = True
 
 
 class Notifier(Protocol):

@@ -29,7 +29,7 @@ class SlackNotifier:
         """See `Notifier.notify`."""
         incident = self._stores.incidents.get(notice.incident_id)
         channel = self._settings.channel_for(incident.services if incident else ())
-        urgent = notice.request is not None
+        urgent = notice.kind == "asked"
         self._stores.cards.want(channel, notice.incident_id, now=self._now(), urgent=urgent)
         self.senders[channel].wake()
 

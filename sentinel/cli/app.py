@@ -17,6 +17,7 @@ from sentinel.cli import (
     explain,
     incidents,
     keys,
+    notifications,
     policy,
     processes,
     safety,
@@ -68,6 +69,7 @@ app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
+app.add_typer(notifications.app, name="notifications")
 app.add_typer(safety.kill_switch_app, name="kill-switch")
 app.add_typer(safety.breakers_app, name="breakers")
 

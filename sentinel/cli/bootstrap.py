@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from api.app import create_app
@@ -23,6 +23,7 @@ from remediation.intake import Intake, open_source
 from remediation.journal import Journal
 from remediation.notifiers.console import ConsoleNotifier
 from remediation.notifiers.protocol import Notifier
+from remediation.notifiers.queue import QueueNotifier, open_destinations
 from remediation.notifiers.several import SeveralNotifiers
 from remediation.notifiers.slack import SlackNotifier
 from remediation.parts import Parts
@@ -98,14 +99,15 @@ def run_worker(settings: Settings, stores: SqlStores, stop: threading.Event) -> 
     """Drive remediation runs until `stop` is set."""
     ensure_topics(settings.kafka)
     topics = Topics(settings.kafka.topic_prefix)
+    queues = _queues(settings, stores)
     with (
-        _telling(settings, stores) as notifier,
+        _telling(settings, stores, queues) as notifier,
         _worker_parts(settings, stores, notifier) as parts,
         open_checkpointer(stores.database) as checkpointer,
         Publisher(settings.kafka) as publisher,
         closing(open_source(settings.kafka, stores.projection)) as source,
     ):
-        intake = Intake(source, stores.projection, topics)
+        intake = Intake(source, stores.projection, topics, queues.follow)
         outbox = Outbox(publisher, topics, stores.outcomes, parts.journal)
         Worker(parts, build_graph(parts, checkpointer), intake, outbox, owner=worker_name(stores.database)).run(stop)
 
@@ -138,14 +140,21 @@ def _planner(settings: Settings, stores: SqlStores, journal: Journal) -> Iterato
 
 
 @contextmanager
-def _telling(settings: Settings, stores: SqlStores) -> Iterator[Notifier]:
-    """The log; and Slack where it is configured, which sends in the background meanwhile."""
-    if not settings.slack.on:
-        yield ConsoleNotifier()
-        return
-    slack = SlackNotifier(settings.slack, stores, time.time)
-    with slack.sending():
-        yield SeveralNotifiers((ConsoleNotifier(), slack))
+def _telling(settings: Settings, stores: SqlStores, queues: QueueNotifier) -> Iterator[Notifier]:
+    """The log and the queues; and Slack where it is configured. They send in the background meanwhile."""
+    with ExitStack() as sending:
+        sending.enter_context(queues.sending())
+        if not settings.slack.on:
+            yield SeveralNotifiers((ConsoleNotifier(), queues))
+            return
+        slack = SlackNotifier(settings.slack, stores, time.time)
+        sending.enter_context(slack.sending())
+        yield SeveralNotifiers((ConsoleNotifier(), queues, slack))
+
+
+def _queues(settings: Settings, stores: SqlStores) -> QueueNotifier:
+    told = settings.notifications
+    return QueueNotifier(open_destinations(told, os.environ), stores, settings.services, told.queue, time.time)
 
 
 def run_api(settings: Settings, stores: SqlStores, history: SeriesHistory | None, stop: threading.Event) -> None:

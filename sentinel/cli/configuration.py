@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,11 +34,15 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a configuration file and show what it will do; mistakes are printed as `file:line` and exit with 2."""
+    from remediation.notifiers.webhook_template import load_template
     from remediation.runbooks import load_runbooks
     from sentinel.cli.settings import load_settings
 
     settings = load_settings(file)
     runbooks = load_runbooks(Path(settings.remediation.runbooks))
+    for webhook in settings.notifications.webhooks.values():
+        if webhook.template:
+            load_template(Path(webhook.template), os.environ)
     if as_json:
         print_json(without_secrets(settings.model_dump(mode="json", by_alias=True)))
         return

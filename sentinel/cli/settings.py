@@ -13,6 +13,7 @@ from api.settings import ApiSettings
 from dataflows.running import FlowSettings
 from operators.incident_settings import IncidentSettings
 from operators.rules import DetectionSettings
+from remediation.notifiers.delivery_settings import NotificationSettings
 from remediation.settings import RemediationSettings
 from sentinel.archive import ArchiveSettings
 from sentinel.catalogue import ServiceCatalogue
@@ -77,6 +78,8 @@ class Settings(Section):
     """The HTTP API and its keys."""
     slack: SlackSettings = SlackSettings()
     """Approval cards in Slack."""
+    notifications: NotificationSettings = NotificationSettings()
+    """Pages and webhooks."""
     flow: FlowSettings = FlowSettings()
     """How the Bytewax flows run."""
     fleet: FleetSettings = FleetSettings()
@@ -129,7 +132,17 @@ def load_settings(path: Path | None, env: Mapping[str, str] = os.environ) -> Set
         catalogue = load_file(_beside(path, settings.catalogue_file), ServiceCatalogue, env)
         settings = settings.model_copy(update={"services": catalogue})
     named = settings.remediation.runbooks
+    settings = _with_templates(settings, path)
     return _with_runbooks(settings, _beside(path, named) if named else SHIPPED / "runbooks")
+
+
+def _with_templates(settings: Settings, path: Path) -> Settings:
+    told = settings.notifications
+    webhooks = {
+        name: one.model_copy(update={"template": str(_beside(path, one.template))}) if one.template else one
+        for name, one in told.webhooks.items()
+    }
+    return settings.model_copy(update={"notifications": told.model_copy(update={"webhooks": webhooks})})
 
 
 def _with_runbooks(settings: Settings, folder: Path) -> Settings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -54,12 +54,18 @@ class Projection:
         *,
         incidents: Sequence[Incident] = (),
         alerts: Sequence[AlertMessage] = (),
+        follow: Callable[[Incident], None] | None = None,
     ) -> Projected:
-        """Store one batch and where to read on, all or nothing; cards of incidents that changed are behind then."""
+        """Store one batch and where to read on, all or nothing; cards of incidents that changed are behind then.
+
+        `follow` is called in the transaction with each incident that got a newer revision.
+        """
         with self._database.write():
-            changed = [incident.id for incident in incidents if self._incidents.upsert(incident)]
-            for incident_id in changed:
-                self._cards.touch(incident_id)
+            changed = [incident for incident in incidents if self._incidents.upsert(incident)]
+            for incident in changed:
+                self._cards.touch(incident.id)
+                if follow is not None:
+                    follow(incident)
             result = Projected(len(changed), self._alerts.add(alerts))
             for (topic, partition), offset in sorted(next_offsets.items()):
                 row = {"consumer": consumer, "topic": topic, "partition": partition, "next_offset": offset}

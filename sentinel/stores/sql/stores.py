@@ -16,6 +16,7 @@ from sentinel.stores.sql.edits import EditStore
 from sentinel.stores.sql.incidents import IncidentStore
 from sentinel.stores.sql.kill_switch import KillSwitchStore
 from sentinel.stores.sql.ledger import Ledger
+from sentinel.stores.sql.notifications import NotificationStore
 from sentinel.stores.sql.outcomes import OutcomeStore
 from sentinel.stores.sql.projection import Projection
 from sentinel.stores.sql.runs import RunStore
@@ -38,6 +39,7 @@ class SqlStores:
     targets: TargetLeases
     outcomes: OutcomeStore
     cards: CardStore
+    notifications: NotificationStore
     seen: SeenRequests
     audit: AuditLog
     kill_switch: KillSwitchStore
@@ -64,6 +66,7 @@ class SqlStores:
             targets=TargetLeases(database),
             outcomes=OutcomeStore(database),
             cards=CardStore(database),
+            notifications=NotificationStore(database, audit),
             seen=SeenRequests(database),
             audit=audit,
             kill_switch=KillSwitchStore(database, audit, kill_switch_file),

@@ -1,0 +1,86 @@
+"""Tells destinations outside through durable queues: `notify` writes rows, a thread for each destination delivers them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from remediation.notifiers.delivery import Destination
+from remediation.notifiers.delivery_settings import NotificationSettings, QueueSettings
+from remediation.notifiers.pagerduty import open_pagerduty
+from remediation.notifiers.protocol import Notice
+from remediation.notifiers.queue_events import life_notice, make_event
+from remediation.notifiers.queue_sender import QueueSender
+from remediation.notifiers.webhook import open_webhooks
+from sentinel.catalogue import ServiceCatalogue
+from sentinel.incidents import Incident
+from sentinel.logs import get_logger
+from sentinel.stores.sql.stores import SqlStores
+
+log = get_logger(__name__)
+
+
+def open_destinations(settings: NotificationSettings, env: Mapping[str, str]) -> list[Destination]:
+    """Every destination of the configuration. Connects to nothing; raises `ConfigError` for what cannot work."""
+    return [*open_pagerduty(settings, env), *open_webhooks(settings, env)]
+
+
+class QueueNotifier:
+    """Queues of all destinations; a notice is in SQL before `notify` returns, so that a crash loses none."""
+
+    def __init__(
+        self, destinations: Sequence[Destination], stores: SqlStores, services: ServiceCatalogue,
+        settings: QueueSettings, now: Callable[[], float],
+    ) -> None:  # fmt: skip
+        """`now` is wall time in seconds."""
+        self._destinations = tuple(destinations)
+        self._stores = stores
+        self._services = services
+        self._now = now
+        self.senders = {one.name: QueueSender(one, stores, settings, now) for one in destinations}
+        """The sender of each destination."""
+
+    def notify(self, notice: Notice) -> None:
+        """See `Notifier.notify`. Joins the caller's transaction; the same notice again changes nothing."""
+        incident = self._stores.incidents.get(notice.incident_id)
+        if incident is None:
+            log.warning("nobody is told of an unknown incident", incident_id=notice.incident_id, kind=notice.kind)
+            return
+        self._queue(notice, incident)
+
+    def follow(self, incident: Incident) -> None:
+        """The incident has a new revision: tell that it was opened, or that it is over. Repeats change nothing."""
+        self._queue(life_notice(incident), incident)
+
+    def _queue(self, notice: Notice, incident: Incident) -> None:
+        if not self._destinations:
+            return
+        event = make_event(notice, incident, self._services, self._now())
+        told = self._stores.notifications.told(incident.id)
+        wanted = [one.name for one in self._destinations if one.wants(event, told)]
+        if not wanted:
+            return
+        with self._stores.database.write():
+            for name in wanted:
+                if self._stores.notifications.put(name, event):
+                    self._stores.database.after_commit(self.senders[name].wake)
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Deliver in the background meanwhile. What is not delivered at the end stays in SQL for the next start."""
+        stop = threading.Event()
+        threads = [
+            threading.Thread(target=sender.run, args=(stop,), name=f"notify-{name}")
+            for name, sender in self.senders.items()
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for sender in self.senders.values():
+                sender.wake()
+            for thread in threads:
+                thread.join()
