@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.parts import Approver, Cursor, Instant, Limit, State, Word
-from sentinel.audit_chain import AuditRecord, AuditVerdict
+from sentinel.audit_chain import AuditRecord
+from sentinel.audit_verdict import AuditVerdict
 from sentinel.paging import Page
 from sentinel.stores.sql.audit import AuditFilter
 

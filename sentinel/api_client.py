@@ -13,7 +13,8 @@ import msgspec
 
 from sentinel.api_types import ApprovalView, BreakerView, IncidentView, ProblemDetails, SeriesValues, SeriesView
 from sentinel.approvals import ApprovalDecision, ApprovalRequest, Choice
-from sentinel.audit_chain import AuditRecord, AuditVerdict
+from sentinel.audit_chain import AuditRecord
+from sentinel.audit_verdict import AuditVerdict
 from sentinel.decisions import Decision
 from sentinel.edits import ApprovalEdit
 from sentinel.errors import PermanentError, TransientError

@@ -137,6 +137,15 @@ AUDIT_ANCHOR_FAILURES = Counter(
     "Heads of the audit chain that could not be written outside.",
     registry=REGISTRY,
 )
+AUDIT_ANCHOR_LATE = Gauge(
+    "sentinel_audit_anchor_late_seconds",
+    "Age of the oldest signed head that a place outside does not have; 0 when it has them all.",
+    ["place"],
+    registry=REGISTRY,
+)
+AUDIT_UNSIGNED = Gauge(
+    "sentinel_audit_unsigned_seconds", "Age of the oldest audit record that no signed head covers.", registry=REGISTRY
+)
 
 RUNS_PARKED = Gauge(
     "sentinel_runs_parked", "Remediation runs that wait for a decision or for windows.", registry=REGISTRY

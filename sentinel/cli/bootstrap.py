@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from api.app import create_app
@@ -36,6 +37,9 @@ from remediation.runbooks import load_runbooks
 from remediation.worker import Worker
 from sentinel import logs
 from sentinel.archive import Archive
+from sentinel.audit_keys import load_signing_key
+from sentinel.audit_notary import Notary, open_anchor
+from sentinel.audit_proof import load_proof
 from sentinel.cli.settings import Settings
 from sentinel.config import resolve
 from sentinel.health import Probe
@@ -74,7 +78,8 @@ def memory_of(settings: Settings) -> Iterator[IncidentMemory]:
 def sql_of(settings: Settings) -> Iterator[SqlStores]:
     """The SQL stores, brought to the newest schema."""
     database = Database(database_url(settings.state, settings.stores.database))
-    with closing(SqlStores.over(database, anchor_of(settings), _kill_switch_file(settings))) as stores:
+    proof = partial(load_proof, settings.audit, settings.state)
+    with closing(SqlStores.over(database, anchor_of(settings), _kill_switch_file(settings), proof)) as stores:
         migrate(database)
         yield stores
 
@@ -93,6 +98,16 @@ def run_archive(settings: Settings, history: SeriesHistory, stop: threading.Even
     """Copy telemetry and decisions into the history until `stop` is set."""
     ensure_topics(settings.kafka)
     Archive(settings.kafka, history, settings.archive, settings.telemetry).run(stop)
+
+
+def run_notary(settings: Settings, stores: SqlStores, stop: threading.Event) -> None:
+    """Sign the heads of the audit and bring them outside until `stop` is set; without a key there is nothing to do."""
+    if not settings.audit.key:
+        stop.wait()
+        return
+    signer = load_signing_key(settings.audit.key, settings.state, os.environ)
+    anchors = [open_anchor(one, settings.state, time.time) for one in settings.audit.anchors]
+    Notary(stores.audit.heads, signer, anchors, settings.audit, time.time).run(stop)
 
 
 def run_worker(settings: Settings, stores: SqlStores, stop: threading.Event) -> None:

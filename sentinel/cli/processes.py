@@ -56,6 +56,7 @@ def up(context: typer.Context, group: Group = 0) -> None:
             [
                 Component("archive", partial(bootstrap.run_archive, settings, history)),
                 Component("worker", partial(bootstrap.run_worker, settings, stores)),
+                Component("notary", partial(bootstrap.run_notary, settings, stores)),
                 Component("api", partial(bootstrap.run_api, settings, stores, history)),
             ],
         )
@@ -94,7 +95,10 @@ def worker(context: typer.Context) -> None:
 
     settings = start_on_broker(context)
     with bootstrap.sql_of(settings) as stores:
-        run_components(Component("worker", partial(bootstrap.run_worker, settings, stores)))
+        run_components(
+            Component("worker", partial(bootstrap.run_worker, settings, stores)),
+            [Component("notary", partial(bootstrap.run_notary, settings, stores))],
+        )
 
 
 @exit_codes

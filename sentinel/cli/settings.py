@@ -16,6 +16,7 @@ from operators.rules import DetectionSettings
 from remediation.notifiers.delivery_settings import NotificationSettings
 from remediation.settings import RemediationSettings
 from sentinel.archive import ArchiveSettings
+from sentinel.audit_settings import AuditSettings
 from sentinel.catalogue import ServiceCatalogue
 from sentinel.config import KafkaSettings, Section, StoreSettings
 from sentinel.config_files import load_file
@@ -84,6 +85,8 @@ class Settings(Section):
     """How the Bytewax flows run."""
     fleet: FleetSettings = FleetSettings()
     """The simulated fleet."""
+    audit: AuditSettings = AuditSettings()
+    """How the audit is signed and anchored outside."""
     logs: LogSettings = LogSettings()
     """What is logged."""
 

@@ -21,9 +21,9 @@ from sentinel.health import Probe
 from sentinel.slack_settings import SlackSettings
 from sentinel.stores.history.protocol import SeriesHistory
 from sentinel.stores.sql.stores import SqlStores
-from tests.contracts.sql.conftest import database, database_url, stores
+from tests.contracts.sql.conftest import database, database_url, sqlite_template, stores
 
-__all__ = ["database", "database_url", "stores"]
+__all__ = ["database", "database_url", "sqlite_template", "stores"]
 
 KEYS = {role: f"key-of-the-{role.value}" for role in Role}
 

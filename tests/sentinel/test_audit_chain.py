@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.audit_anchor import AnchorFile
-from sentinel.audit_chain import GENESIS, AnchoredHead, AuditFault, AuditRecord, record_hash, verify
+from sentinel.audit_chain import GENESIS, AnchoredHead, AuditRecord, record_hash, verify
+from sentinel.audit_verdict import AuditFault
 from sentinel.errors import PermanentError
 
 

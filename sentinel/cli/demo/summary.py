@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sentinel.audit_anchor import AnchorFile
-from sentinel.audit_chain import AuditVerdict, verify
+from sentinel.audit_chain import verify
+from sentinel.audit_verdict import AuditVerdict
 from sentinel.cli.bootstrap import anchor_of, sql_of
 from sentinel.cli.demo.expectations import Expectations
 from sentinel.cli.demo.programme import HistoryRate

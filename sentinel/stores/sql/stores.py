@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sentinel.audit_anchor import AnchorFile
+from sentinel.audit_proof import Proof
 from sentinel.stores.sql.alerts import AlertStore
 from sentinel.stores.sql.approvals import ApprovalStore
 from sentinel.stores.sql.audit import AuditLog
@@ -46,14 +48,20 @@ class SqlStores:
     breakers: BreakerStore
 
     @classmethod
-    def over(cls, database: Database, anchor: Path | None = None, kill_switch_file: Path | None = None) -> SqlStores:
+    def over(
+        cls,
+        database: Database,
+        anchor: Path | None = None,
+        kill_switch_file: Path | None = None,
+        proof: Callable[[], Proof | None] = lambda: None,
+    ) -> SqlStores:
         """Build the stores; connects to nothing. `anchor` is the file for the heads of the audit chain.
 
-        While `kill_switch_file` exists the kill switch is on.
+        While `kill_switch_file` exists the kill switch is on. `proof`: see `AuditLog`.
         """
         incidents, alerts = IncidentStore(database), AlertStore(database)
         approvals = ApprovalStore(database)
-        audit = AuditLog(database, AnchorFile(anchor) if anchor else None)
+        audit = AuditLog(database, AnchorFile(anchor) if anchor else None, proof)
         return cls(
             database=database,
             incidents=incidents,

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from sentinel.audit_anchor import AnchorFile
-from sentinel.audit_chain import AuditFault, record_hash
+from sentinel.audit_chain import record_hash
+from sentinel.audit_verdict import AuditFault
 from sentinel.errors import PermanentError
 from sentinel.stores.sql import tables
 from sentinel.stores.sql.audit import AuditFilter, AuditLog
