@@ -16,7 +16,7 @@ class AwsAccount(Section):
     """One account that may be reached, and the role that is assumed there."""
 
     role: str = Field(max_length=600, pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$")
-    """ARN of the role, best by `${ENV}`. Its rights: docs/executors.md."""
+    """ARN of the role, best by `${ENV}`. `sentinel aws-policy` prints the rights that it needs."""
     external_id: str = ""
     """External id that the role's trust policy asks for, by `${ENV}`. Default none."""
     regions: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED: list[tuple[str, list[str]]] = [
     ("api/openapi.json", ["-m", "api.openapi"]),
+    ("config/aws/policies.json", ["-m", "sentinel.cli.app", "aws-policy", "config/aws/sentinel.yaml"]),
     ("config/sentinel.schema.json", ["-m", "sentinel.cli.app", "schema"]),
     ("docs/configuration.md", ["scripts/generate_configuration.py"]),
 ]

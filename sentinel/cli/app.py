@@ -12,6 +12,7 @@ from sentinel import logs
 from sentinel.cli import (
     approvals,
     audit,
+    aws,
     configuration,
     data,
     explain,
@@ -62,7 +63,7 @@ def main_options(
     context.obj = config
 
 
-for part in (demo, processes, scraping, data, configuration, explain, score, policy):
+for part in (demo, processes, scraping, data, configuration, explain, score, policy, aws):
     part.register(app)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(approvals.app, name="approvals")

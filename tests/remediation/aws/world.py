@@ -87,7 +87,7 @@ class AwsWorld:
         for version in (1, 2, 3):
             containers = [{"name": "cart", "image": f"cart:{version}", "memory": 64}]
             made = self.ecs.register_task_definition(family=self.name, containerDefinitions=containers)
-        self.newest = str(made["taskDefinition"]["taskDefinitionArn"])
+            self.newest = str(made["taskDefinition"]["taskDefinitionArn"])
         return self.newest
 
     def restore(self) -> None:
@@ -132,6 +132,17 @@ def _client(service: str, url: str) -> Any:
 def session() -> boto3.session.Session:
     """Sentinel's own credentials: never those of the machine."""
     return boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key="testing")
+
+
+def recording(calls: set[str]) -> boto3.session.Session:
+    """A session that notes every call that is made with it, by its name in IAM: `ec2:StopInstances`."""
+
+    def note(model: Any, **_: Any) -> None:
+        calls.add(f"{model.service_model.endpoint_prefix}:{model.name}")
+
+    made = boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key="testing")
+    made.events.register("before-call.*.*", note)
+    return made
 
 
 def deed(target: Target, kind: str, **params: Scalar) -> Action:
