@@ -12,6 +12,7 @@ from sentinel.api_types import IncidentView
 from sentinel.decisions import Decision
 from sentinel.errors import TransientError
 from sentinel.incidents import Incident, IncidentStatus
+from sentinel.model_use import models_used
 from sentinel.paging import Page
 from sentinel.stores.sql.incidents import IncidentFilter
 
@@ -49,9 +50,10 @@ def get_incident(state: State, _caller: Viewer, incident_id: ObjectId) -> Incide
         raise ProblemError(404, f"there is no incident {incident_id!r}", rule="unknown_incident")
     decisions, missing = _decisions(state.parts, incident_id)
     requests = stores.approvals.find(incident_id=incident_id, limit=200).items
+    timeline = tuple(stores.runs.timeline(incident_id))
     return IncidentView(
         incident=incident,
-        timeline=tuple(stores.runs.timeline(incident_id)),
+        timeline=timeline,
         runs=tuple(stores.runs.find(incident_id=incident_id)),
         approvals=tuple(view_of(state.parts, one) for one in requests),
         actions=tuple(stores.ledger.find(incident_id=incident_id)),
@@ -59,6 +61,7 @@ def get_incident(state: State, _caller: Viewer, incident_id: ObjectId) -> Incide
         alerts=tuple(stores.alerts.messages([alert.alert_id for alert in incident.alerts], last=ALERT_MESSAGES)),
         decisions=decisions,
         missing=missing,
+        models=models_used(timeline),
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from remediation.evidence import Analysis
 from remediation.journal import About, Entry, Journal
-from remediation.planners.llm_consulting import Consultation
+from remediation.planners.llm_consulting import STEP, Consultation
+from sentinel.model_use import ASKED
 from sentinel.stores.sql.stores import SqlStores
 
 
@@ -35,6 +36,7 @@ class ConsultationLog:
         verdict = "proposed" if asked.proposal else "runbooks"
         text = asked.reason if asked.proposal else f"runbooks plan: {asked.reason or 'no provider is configured'}"
         details = {
+            "step": STEP,
             "prompt_version": asked.prompt_version,
             "tokens": sum(one.usage.total for one in asked.tries),
             "dollars": round(sum(one.dollars for one in asked.tries), 6),
@@ -53,5 +55,5 @@ class ConsultationLog:
             ],
         }
         at = self._now()
-        self._journal.tell(about, Entry(kind="model_asked", text=text, key=str(at), actor="worker", details=details))
+        self._journal.tell(about, Entry(kind=ASKED, text=text, key=str(at), actor="worker", details=details))
         self._journal.decide(about, "llm", f"{incident.id}:{at}", verdict, text, incident.updated_at)

@@ -9,6 +9,7 @@ from sentinel.approvals import ApprovalDecision, ApprovalRequest
 from sentinel.decisions import Decision
 from sentinel.edits import ApprovalEdit
 from sentinel.incidents import Incident
+from sentinel.model_use import ModelUse
 from sentinel.outcomes import Outcome
 from sentinel.runs import LedgerEntry, Run, TimelineRow
 from sentinel.safety import Breaker, BreakerState
@@ -31,6 +32,7 @@ class IncidentView:
 
     `alerts` are the last messages of its alerts (at most 500). `decisions` are the rows that the stages wrote;
     `missing` names the stores that did not answer (`history` means that `decisions` is empty for that reason).
+    `models` is what language models cost it, by run, model and step.
     """
 
     incident: Incident
@@ -42,6 +44,7 @@ class IncidentView:
     alerts: tuple[AlertMessage, ...]
     decisions: tuple[Decision, ...]
     missing: tuple[str, ...]
+    models: tuple[ModelUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -228,6 +228,12 @@ GEN_AI_SKIPPED = Counter(
     [*_GEN_AI, "error_type"],
     registry=REGISTRY,
 )
+GEN_AI_UP = Gauge(
+    "sentinel_gen_ai_client_up",
+    "1 when the model's last question, or the probe at the start, was answered well.",
+    _GEN_AI[:2],
+    registry=REGISTRY,
+)
 PLANNER_FALLBACKS = Counter(
     "sentinel_planner_fallbacks_total",
     "Plans that runbooks had to make because no language model gave one, by the last provider's problem.",

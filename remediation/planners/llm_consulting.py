@@ -6,6 +6,7 @@ LangChain's own fallbacks do this without a common deadline, breakers, a budget 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from remediation.catalogue import Proposal
@@ -17,13 +18,16 @@ from remediation.planners.llm_calls import NOT_ASKED, UNBILLED, Model, Problem, 
 from remediation.planners.llm_prompts import make_prompt
 from remediation.planners.llm_settings import LlmSettings, ProviderSettings
 from sentinel.errors import RefusedError
-from sentinel.metrics import GEN_AI_COST, GEN_AI_SECONDS, GEN_AI_SKIPPED, GEN_AI_TOKENS
+from sentinel.metrics import GEN_AI_COST, GEN_AI_SECONDS, GEN_AI_SKIPPED, GEN_AI_TOKENS, GEN_AI_UP
 
 LEAST_SECONDS = 0.05
 """With less than this left of the deadline nobody is asked any more."""
 
 STEP = "plan"
 """The step of the graph that asks, as metrics call it."""
+
+PROBES = "probe"
+"""What metrics and budget call the questions at the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,26 @@ class Consultant:
                 break
         return Consultation(prompt_version=prompt.version, proposal=proposal, tries=tuple(tries))
 
+    def probe(self, prompt: Prompt) -> tuple[Try, ...]:
+        """Ask every model the same small question, all at once; takes at most one provider's time-out."""
+        with ThreadPoolExecutor(max(len(self._seats), 1), thread_name_prefix="probe") as pool:
+            return tuple(pool.map(lambda seat: self._probe(seat, prompt), self._seats))
+
+    def _probe(self, seat: Seat, prompt: Prompt) -> Try:
+        begun, most = self._clock(), Usage(input_tokens=prompt.tokens, output_tokens=self._settings.max_output_tokens)
+        if over := self._budget.reserve(PROBES, most.total, seat.dollars(most)):
+            return _counted(seat, Problem.OVER_BUDGET, over, step=PROBES)
+        reply = seat.model.ask(prompt, self._settings.provider_timeout)
+        used = reply.usage or (Usage() if reply.problem in UNBILLED else most)
+        self._budget.settle(PROBES, used.total - most.total, seat.dollars(used) - seat.dollars(most))
+        now = self._clock()
+        if reply.answer is not None:
+            seat.breaker.succeeded()
+        else:
+            seat.breaker.failed(now)
+        problem = None if reply.answer is not None else reply.problem or Problem.INVALID
+        return _counted(seat, problem, reply.detail, now - begun, used, step=PROBES)
+
     def _turn(
         self, seat: Seat, prompt: Prompt, analysis: Analysis, failed: Sequence[FailedAttempt], ends: float
     ) -> tuple[Try, Proposal | None]:
@@ -143,16 +167,24 @@ def _judge(
         return Problem.REFUSED, str(error)[:300], None
 
 
-def _counted(seat: Seat, problem: Problem | None, detail: str, seconds: float = 0.0, used: Usage | None = None) -> Try:
+def _counted(
+    seat: Seat,
+    problem: Problem | None,
+    detail: str,
+    seconds: float = 0.0,
+    used: Usage | None = None,
+    step: str = STEP,
+) -> Try:
     """The try, counted in the metrics."""
     usage = used or Usage()
-    labels = (seat.model.provider, seat.model.model, STEP)
+    labels = (seat.model.provider, seat.model.model, step)
     GEN_AI_TOKENS.labels(*labels, "input").inc(usage.input_tokens)
     GEN_AI_TOKENS.labels(*labels, "output").inc(usage.output_tokens)
     GEN_AI_COST.labels(*labels).inc(seat.dollars(usage))
     if problem is not None and problem in NOT_ASKED:
         GEN_AI_SKIPPED.labels(*labels, problem.value).inc()
     else:
+        GEN_AI_UP.labels(*labels[:2]).set(problem in (None, Problem.NO_PLAN))
         GEN_AI_SECONDS.labels(*labels, problem.value if problem else "").observe(seconds)
     return Try(
         provider=seat.model.provider,

@@ -90,6 +90,9 @@ class LlmSettings(Section):
     """When a failing provider is left alone."""
     budget: LlmBudgetSettings = LlmBudgetSettings()
     """What the models may use."""
+    probe: bool = True
+    """Ask each provider one tiny question when the worker starts, in the background; who answers is in the log, the
+    metrics and the API's health, and nothing waits for it. Default yes: it costs some hundred tokens."""
     usage_file: str = "llm-usage.jsonl"
     """File that keeps what was used today across restarts, relative to `state_dir`. Workers of other machines keep their
     own, so with several workers the budget is for each."""

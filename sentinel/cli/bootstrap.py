@@ -30,6 +30,7 @@ from remediation.notifiers.slack import SlackNotifier
 from remediation.parts import Parts
 from remediation.planners.llm_first import LlmFirstPlanner
 from remediation.planners.llm_opening import open_consultant
+from remediation.planners.llm_probes import PROBE_FILE, check_outcome, start_probes
 from remediation.planners.protocol import Planner
 from remediation.planners.runbook import RunbookPlanner
 from remediation.publishing import Outbox
@@ -150,6 +151,8 @@ def _planner(settings: Settings, stores: SqlStores, journal: Journal) -> Iterato
     runbooks = RunbookPlanner(load_runbooks(Path(settings.remediation.runbooks)))
     chain = open_consultant(settings.remediation.llm, settings.state, os.environ, time.time, time.monotonic)
     with chain as consultant:
+        if consultant and settings.remediation.llm.probe and not settings.remediation.llm.replay_file:
+            start_probes(consultant, resolve(settings.state, PROBE_FILE), time.time)
         told = ConsultationLog(stores, journal, time.time)
         yield LlmFirstPlanner(consultant, runbooks, told) if consultant else runbooks
 
@@ -175,6 +178,8 @@ def _queues(settings: Settings, stores: SqlStores) -> QueueNotifier:
 def run_api(settings: Settings, stores: SqlStores, history: SeriesHistory | None, stop: threading.Event) -> None:
     """Serve the API until `stop` is set. Without a history (another process owns its path) those routes answer 503."""
     probes = [Probe("database", stores.database.check), Probe("broker", lambda: check_broker(settings.kafka))]
+    if settings.remediation.llm.enabled:
+        probes.append(Probe("models", lambda: check_outcome(resolve(settings.state, PROBE_FILE)), required=False))
     if history is not None:
         probes.append(Probe("history", history.check, required=False))
     parts = ApiParts(stores=stores, now=time.time, history=history, probes=tuple(probes), slack=settings.slack)

@@ -11,6 +11,7 @@ from sentinel.alerts import FaultKind
 from sentinel.cli.options import Json, settings_of
 from sentinel.cli.output import EXIT_FAILED, at, exit_codes, fail, print_json, print_table, say
 from sentinel.incidents import Incident, IncidentStatus
+from sentinel.model_use import models_used
 from sentinel.outcomes import Outcome
 from sentinel.runs import TimelineRow
 
@@ -59,10 +60,14 @@ def show_incident(
     if incident is None:
         fail(f"there is no incident {incident_id!r}; see `sentinel incidents list`", EXIT_FAILED)
     if as_json:
-        print_json({"incident": incident, "timeline": timeline, "outcomes": outcomes})
+        models = models_used(timeline)
+        print_json({"incident": incident, "timeline": timeline, "outcomes": outcomes, "models": models})
         return
     _print_incident(incident)
     _print_timeline(timeline)
+    for use in models_used(timeline):
+        tokens = f"{use.input_tokens} + {use.output_tokens} tokens, ${use.dollars:g}, {use.seconds:g} s"
+        say(f"{use.provider}/{use.model} asked {use.asked} times to {use.step}, {use.failed} in vain: {tokens}")
     for outcome in outcomes:
         undone = ", undone" if outcome.undone else ""
         actions = ", ".join(outcome.actions) or "nothing"

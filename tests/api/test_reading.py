@@ -231,3 +231,16 @@ def test_the_client_says_clearly_what_is_wrong(api):
         client.incident("inc-9")
     with api.client() as client, pytest.raises(ApiError, match=r"40[45]|422"):
         client.incident("../audit")
+
+
+def test_an_incident_shows_what_models_cost_it(api):
+    api.stores.incidents.upsert(samples.incident())
+    api.stores.runs.start(samples.run())
+    tried = {
+        "gen_ai.provider.name": "groq", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 700,
+        "gen_ai.usage.output_tokens": 90, "error.type": "", "seconds": 0.4, "dollars": 0.001,
+    }  # fmt: skip
+    api.stores.runs.tell(samples.timeline_row(kind="model_asked", details={"tries": [tried, tried]}))
+    with api.client(Role.VIEWER) as client:
+        (use,) = client.incident("inc-1").models
+    assert (use.provider, use.step, use.asked, use.input_tokens, use.dollars) == ("groq", "plan", 2, 1400, 0.002)

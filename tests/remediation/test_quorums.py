@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from remediation.execution import Stop, execute
+from remediation.execution import execute
+from remediation.orders import Stop
 from remediation.policy import decide_plan
 from remediation.quorums import ApproverRule, quorum_of, unmet
 from remediation.settings import PolicySettings
