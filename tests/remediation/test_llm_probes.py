@@ -80,7 +80,7 @@ def test_failed_probes_count_for_the_breaker(double, tmp_path):
     double.modes.update(groq="down", openai="ok", anthropic="ok")
     opened = settings(double, breaker={"failures": 1})
     with open_consultant(opened, tmp_path, ENV, lambda: 1e6, time.monotonic) as consultant:
-            assert consultant is not None
+        assert consultant is not None
         tries = consultant.probe(PROBE)
         assert [answered(one) for one in tries] == [False, True, True]
         asked = consultant.consult(analysis(memory_leak()), ())
