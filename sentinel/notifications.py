@@ -98,8 +98,8 @@ class Event:
 
     @property
     def urgent(self) -> bool:
-        """Whether a person is waited for: such events go first."""
-        return self.kind is NotificationKind.ASKED
+        """Whether a person is needed at once: such events go first."""
+        return self.kind in (NotificationKind.ASKED, NotificationKind.ESCALATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ Positive = Annotated[float, Field(gt=0)]
 """A number above zero."""
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """The name of an environment variable."""
-Reason = Literal["opened", "asked", "unanswered", "unresolved"]
+Reason = Literal["opened", "asked", "unanswered", "worse", "unresolved"]
 """Why somebody is paged."""
 Tier = Annotated[int, Field(ge=0, le=4)]
 """A tier of the service catalogue."""
@@ -98,10 +98,10 @@ class PagerDutySettings(Section):
     page nobody."""
     tiers: dict[Tier, PagerDutyTier] = {}
     """Keys by tier. Default none."""
-    page_when: tuple[Reason, ...] = ("unanswered", "unresolved")
-    """Why somebody is paged: `opened` (every incident), `asked` (every question), `unanswered` (a question that nobody
-    answered was put again more often than `escalate_after`, or ran out for the last time) and `unresolved` (a run ended
-    and its incident goes on). Default the last two: Sentinel tries first."""
+    page_when: tuple[Reason, ...] = ("unanswered", "worse", "unresolved")
+    """Why somebody is paged: `opened` (every incident), `asked` (every question), `unanswered` (`escalate_after` questions
+    ran out, or the last one did), `worse` (the incident got worse while it was acted on) and `unresolved` (a run ended and
+    its incident goes on). Default the last three: Sentinel tries first."""
     escalate_after: int = Field(default=2, ge=1)
     """Unanswered questions before a page. Default 2: asked, asked again, then paged with the third question."""
     severities: dict[Severity, Literal["info", "warning", "error", "critical"]] = {}

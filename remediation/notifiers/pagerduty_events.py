@@ -42,6 +42,8 @@ def _reasons(event: Event, escalate_after: int) -> set[Reason]:
         case NotificationKind.UNANSWERED:
             return {"unanswered"}
         case NotificationKind.ESCALATED:
+            return {"worse"}
+        case NotificationKind.ESCALATED:
             return {"unanswered", "unresolved"}
         case NotificationKind.RECORDED if event.final and event.result != Result.VERIFIED:
             return {"unresolved"} if event.incident.status is IncidentStatus.OPEN else set()
@@ -100,6 +102,8 @@ def _summary(event: Event) -> str:
             return f"{title}: approval wanted"
         case NotificationKind.UNANSWERED:
             return f"{title}: nobody answered, nothing was done"
+        case NotificationKind.ESCALATED:
+            return f"{title}: got worse while it was acted on"
         case NotificationKind.FAILED:
             return f"{title}: Sentinel's run failed"
         case NotificationKind.RECORDED:

@@ -16,9 +16,12 @@ from remediation.notifiers.webhook import open_webhooks
 from sentinel.catalogue import ServiceCatalogue
 from sentinel.incidents import Incident
 from sentinel.logs import get_logger
+from sentinel.notifications import NotificationKind
 from sentinel.stores.sql.stores import SqlStores
 
 log = get_logger(__name__)
+
+KINDS = frozenset(kind.value for kind in NotificationKind)
 
 
 def open_destinations(settings: NotificationSettings, env: Mapping[str, str]) -> list[Destination]:
@@ -44,8 +47,10 @@ class QueueNotifier:
     def notify(self, notice: Notice) -> None:
         """See `Notifier.notify`. Joins the caller's transaction; the same notice again changes nothing."""
         incident = self._stores.incidents.get(notice.incident_id)
-        if incident is None:
-            log.warning("nobody is told of an unknown incident", incident_id=notice.incident_id, kind=notice.kind)
+        if incident is None or notice.kind not in KINDS:
+            log.warning(
+                "nobody is told of an unknown incident or kind", incident_id=notice.incident_id, kind=notice.kind
+            )
             return
         self._queue(notice, incident)
 

@@ -1,12 +1,19 @@
 """`sentinel notifications`: what waits, what is dead and why, and sending it again; templates that stop the start."""
 
+import time
+
 import pytest
 
+from remediation.notifiers.protocol import Notice
 from remediation.notifiers.queue_events import life_notice, make_event
 from sentinel.catalogue import ServiceCatalogue
+from sentinel.cli import bootstrap
+from sentinel.cli.settings import load_settings
+from sentinel.errors import ConfigError
 from sentinel.notifications import DeliveryState
 from tests.cli.running import configuration, parsed, sentinel, stores_of
 from tests.contracts.sql import samples
+from tests.services.webhook_double import SECRET, WebhookDouble
 
 
 @pytest.fixture
@@ -26,6 +33,38 @@ def config(tmp_path):
 def put(stores, destination, incident_id):
     one = samples.incident(incident_id)
     stores.notifications.put(destination, make_event(life_notice(one), one, ServiceCatalogue(), 1000.0))
+
+
+def test_the_worker_tells_what_the_configuration_says(tmp_path, monkeypatch):
+    """From the file to the receiver, by the wiring that the worker has."""
+    double = WebhookDouble()
+    monkeypatch.setenv("HOOK", SECRET)
+    try:
+        hook = {"url": double.url, "secret_env": "HOOK"}
+        told = {"webhooks": {"ops": hook}, "allowed_hosts": [double.host], "queue": {"poll": 0.05}}
+        settings = load_settings(configuration(tmp_path, notifications=told))
+        with bootstrap.sql_of(settings) as stores:
+            stores.incidents.upsert(samples.incident())
+            queues = bootstrap._queues(settings, stores)
+            with bootstrap._telling(settings, stores, queues) as notifier:
+                queues.follow(samples.incident())
+                notifier.notify(Notice(incident_id="inc-1", kind="asked", text="?", trace_id="a" * 32, key="q1"))
+                end = time.monotonic() + 20
+                while len(double.taken) < 2 and time.monotonic() < end:
+                    time.sleep(0.02)
+        assert [event["kind"] for event in double.events] == ["opened", "asked"]
+    finally:
+        double.close()
+
+
+def test_a_secret_that_is_not_there_stops_the_worker_not_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("HOOK", raising=False)
+    told = {"webhooks": {"ops": {"url": "https://h.example", "secret_env": "HOOK"}}, "allowed_hosts": ["h.example"]}
+    config = configuration(tmp_path, notifications=told)
+    assert sentinel("-c", config, "notifications", "list").exit_code == 0
+    settings = load_settings(config)
+    with bootstrap.sql_of(settings) as stores, pytest.raises(ConfigError, match="HOOK is not set"):
+        bootstrap._queues(settings, stores)
 
 
 def states(config):

@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from remediation.notifiers.webhook import open_webhooks
 from sentinel import logs
 from sentinel.canonical import plain
 from sentinel.errors import PermanentError, TransientError
-from sentinel.notifications import DeliveryState, Notification
+from sentinel.notifications import DeliveryState, Notification, NotificationKind
 from sentinel.slack_settings import SlackSettings
 from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.migrate import migrate
@@ -28,6 +29,7 @@ from tests.remediation.world import Clock
 from tests.services.pagerduty_double import PagerDutyDouble
 from tests.services.webhook_double import SECRET, WebhookDouble
 
+ROOT = Path(__file__).parents[2]
 NOW = 1_700_000_000.0
 ENV = {"PD": PD_KEY, "HOOK": SECRET, "TOKEN": TOKEN}
 
@@ -67,7 +69,7 @@ NOTIFIERS = {
     "queues": lambda known: queues(known, nowhere()),
     "several": lambda known: SeveralNotifiers((ConsoleNotifier(), slack(known), queues(known, nowhere()))),
 }
-KINDS = ("opened", "suggested", "asked", "unanswered", "approved", "refused", "recorded", "failed", "resolved")
+KINDS = (*(kind.value for kind in NotificationKind), "a kind of a later release")
 
 
 @pytest.mark.parametrize("name", NOTIFIERS)
@@ -78,6 +80,16 @@ def test_any_notice_comes_twice_and_raises_nothing_though_every_destination_is_a
     for _ in range(2):
         notifier.notify(notice(kind=kind, request=request))
     assert len(known.stores.notifications.find().items) <= 1
+
+
+def test_every_kind_that_remediation_tells_is_one_that_queues_know():
+    """A kind that they do not know would be told in Slack alone."""
+    sources = "\n".join(path.read_text() for path in (ROOT / "remediation").glob("*.py"))
+    told = set(re.findall(r"""(?:notify|_tell)\(state, "(\w+)\"""", sources)) | set(
+        re.findall(r"""Notice\([^)]*kind="(\w+)\"""", sources)
+    )
+    assert {"asked", "approved", "unanswered", "escalated", "failed", "recorded"} <= told
+    assert told <= {kind.value for kind in NotificationKind}
 
 
 def test_a_notice_of_another_place_is_told_in_every_place(known):

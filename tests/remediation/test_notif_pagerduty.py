@@ -8,7 +8,7 @@ from sentinel.approvals import Choice
 from sentinel.errors import ConfigError
 from sentinel.incidents import IncidentStatus
 from sentinel.notifications import DeliveryState
-from tests.remediation.notif_world import PD_KEY, PD_KEY_0, notification_settings, queues, send
+from tests.remediation.notif_world import PD_KEY, PD_KEY_0, notice, notification_settings, queues, send
 from tests.remediation.world import Notices, alert, bad_deploy, incident, later, settings
 from tests.services.pagerduty_double import PagerDutyDouble
 
@@ -105,6 +105,17 @@ def test_a_rejection_acknowledges_too_and_the_run_that_ends_without_a_fix_pages_
     paged.send()
     assert paged.actions() == [("trigger", one.id)]
     assert paged.events()[0]["payload"]["summary"] == "errors at checkout: not fixed (not_executed)"
+
+
+def test_an_incident_that_gets_worse_while_it_is_acted_on_pages_first(pager):
+    paged = pager(page_when=["worse"])
+    paged.world.stores.incidents.upsert(bad_deploy())
+    paged.notifier.notify(notice(kind="recorded", result="worse"))
+    paged.notifier.notify(notice(kind="escalated", key="run-1:1"))
+    paged.send()
+    assert [event["payload"]["summary"] for event in paged.events()] == [
+        "errors at checkout: got worse while it was acted on"
+    ]
 
 
 def test_nobody_answers_at_all(pager):
