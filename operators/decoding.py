@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.blocks import ANNOUNCE_EVERY, RawBlock, ShardBlock
+from operators.scanning import MessageScanner
 from sentinel.series import Series
 from sentinel.telemetry import Columns, FutureGuard, Rejected, TelemetrySettings, parse_messages, reject_rows
 from sentinel.telemetry_events import Reason
@@ -43,6 +44,7 @@ class PartitionDecoder:
         self._settings = settings
         self._lateness = lateness
         self._table = SeriesTable(settings.max_known_series)
+        self._scanner = MessageScanner(self._table)
         high_mark = -np.inf if state is None else float(state["high_mark"])
         self._guard = FutureGuard(settings, lateness, high_mark)
         self.changes = 0
@@ -65,7 +67,7 @@ class PartitionDecoder:
     def feed(self, block: RawBlock, now: float) -> tuple[list[ShardBlock], list[RejectedMessage]]:
         """One block for every sub-shard, in order, and what was rejected. `now` is wall time. Never raises."""
         self._table.trim()
-        columns = parse_messages(block.values, self._table, self._settings)
+        columns = parse_messages(block.values, self._table, self._settings, self._scanner)
         columns = self._without_changes(columns)
         before = self._guard.high_mark
         far = self._guard.too_far(columns.times, now)

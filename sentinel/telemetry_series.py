@@ -15,13 +15,15 @@ class SeriesTable:
     """Interned series. Row i has a series, its 64-bit hash, the CRC-32 of its service and whether it is a change.
 
     `rows` finds a row by (name, labels as they were spelled in JSON): the same series spelled in two ways (other order of
-    its labels) has two rows with one hash. At most about `limit` rows: call `trim` between blocks. 0.5 kB per row.
+    its labels) has two rows with one hash. Its order is that of the rows. At most about `limit` rows: call `trim` between blocks. 0.5 kB per row.
     """
 
     def __init__(self, limit: int = 200_000) -> None:
         self._limit = limit
         self.rows: dict[tuple[str, bytes], int] = {}
         self.series: list[Series] = []
+        self.generation = 0
+        """Goes up whenever `trim` has forgotten everything."""
         self._columns = _empty(1024)
 
     @property
@@ -64,6 +66,7 @@ class SeriesTable:
             return False
         self.rows.clear()
         self.series.clear()
+        self.generation += 1
         self._columns = _empty(1024)
         return True
 
