@@ -1,13 +1,16 @@
-"""What can act on targets. `fleet.py` acts on the simulated fleet; `dry_run.py` records and changes nothing.
+"""What can act on targets. `fleet.py` acts on the simulated fleet, `aws/` and `kubernetes/` on real things.
 
+`dry_run.py` records and changes nothing; `plugins.py` loads what others bring (`docs/executors.md`).
 tests/contracts/test_executor.py runs every implementation through one suite.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from sentinel.canonical import digest
 from sentinel.plans import Action, Preview, Scalar, Target
 
 
@@ -17,6 +20,11 @@ class TargetState:
 
     resource_version: str
     fields: dict[str, Scalar]
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Scalar]) -> TargetState:
+        """The state of a target that has no version of its own: 16 hexadecimal digits of its fields stand in."""
+        return cls(resource_version=digest(fields)[:16], fields=dict(fields))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

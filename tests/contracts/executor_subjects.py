@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from remediation.catalogue import Step, make_action
 from remediation.executors.fleet import FleetExecutor
+from remediation.executors.plugins import open_plugin
 from remediation.executors.protocol import Executor
 from remediation.settings import FleetSettings
 from sentinel.catalogue import ServiceCatalogue
@@ -18,6 +20,7 @@ from sentinel.fleet.server import serve_fleet
 from sentinel.fleet.settings import FleetSettings as RealFleetSettings
 from sentinel.plans import Action, Scalar, Target
 from tests.remediation.fleet_double import FleetDouble
+from tests.remediation.plugin_package import files, install, replicas
 
 Fixture = Callable[[str], Any]
 """Gives a fixture of the test run by its name."""
@@ -84,3 +87,27 @@ def fleet(fixture: Fixture) -> Iterator[Subject]:
     catalogue = ServiceCatalogue.model_validate({"services": {"web": {"calls": ["cart"]}, "cart": {}}})
     with serve_fleet(make_fleet(catalogue, RealFleetSettings(), time.time), "127.0.0.1", 0) as url:
         yield _fleet(FleetExecutor(FleetSettings(url=url)))
+
+
+@contextmanager
+def plugin(fixture: Fixture) -> Iterator[Subject]:
+    """The executor of docs/executors.md, as an installed package: the page's own claim that it passes."""
+    folder = fixture("tmp_path_factory").mktemp("plugin")
+    target = Target(backend="replicas_file", kind="service", name="cart")
+    site = str(install(folder, files()))
+    sys.path.insert(0, site)
+    try:
+        yield Subject(
+            executor=open_plugin("replicas_file", {"file": str(replicas(folder, cart=3))}),
+            target=target,
+            stranger=replace(target, name="nobody"),
+            unknown="no service",
+            deed=make(target, "scale", replicas=4),
+            final=(),
+            changes=tuple((make(target, "scale", replicas=count), {"replicas": count}) for count in (9, 6)),
+            undone=(make(target, "scale", replicas=11),),
+            kept=("replicas",),
+        )
+    finally:
+        sys.path.remove(site)
+        sys.modules.pop("replicas_file", None)

@@ -10,11 +10,12 @@ from remediation.executors.fleet import FleetExecutor
 from remediation.settings import FleetSettings
 from sentinel.errors import PermanentError, RefusedError, TransientError
 from tests.contracts import aws_subjects
-from tests.contracts.executor_subjects import CART, double, fleet
+from tests.contracts.executor_subjects import CART, double, fleet, plugin
 
 SUBJECTS = {
     "double": double,
     "fleet": fleet,
+    "plugin": plugin,
     "aws-ecs": aws_subjects.ecs,
     "aws-ec2": aws_subjects.instance,
     "aws-group": aws_subjects.group,

@@ -30,7 +30,6 @@ from remediation.executors.aws.resources import (
     Resource,
     pack,
     shows,
-    state_of,
     unpack,
 )
 from remediation.executors.protocol import Applied, TargetState
@@ -110,7 +109,7 @@ class AwsExecutor:
                 raise PermanentError(f"aws: {describe(action)}: {missing} after {self._settings.settle:g} s")
         answer = Applied(
             changed=True,
-            before=state_of(act.before),
+            before=TargetState.of(act.before),
             after=live.state,
             effective_at=self._now(),
             downtime=action.expected_downtime,
@@ -214,7 +213,7 @@ class AwsExecutor:
         live = self._look(action.target, resource)
         if live.marks.get(KEY) != act.key:
             raise RefusedError("drift", f"{action.target.name} is being acted on under {live.marks.get(KEY)}")
-        _expect(action, {**live.fields, **_unmarked(act)}, state_of(act.before).resource_version)
+        _expect(action, {**live.fields, **_unmarked(act)}, TargetState.of(act.before).resource_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +238,6 @@ def _unmarked(act: _Act) -> dict[str, str]:
 
 
 def _expect(action: Action, fields: Fields, version: str) -> None:
-    found = state_of(fields).resource_version
+    found = TargetState.of(fields).resource_version
     if found != version:
         raise RefusedError("drift", f"{action.target.name} is at {found}, not {version}")

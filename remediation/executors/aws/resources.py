@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from remediation.executors.protocol import TargetState
-from sentinel.canonical import digest
 from sentinel.errors import RefusedError
 from sentinel.plans import Action, Scalar
 
@@ -44,7 +43,7 @@ class Look:
     @property
     def state(self) -> TargetState:
         """The fields with their version: AWS has none, so it is a digest of the fields."""
-        return state_of(self.fields)
+        return TargetState.of(self.fields)
 
 
 class Resource(Protocol):
@@ -73,11 +72,6 @@ class Resource(Protocol):
 
     def undo(self, action: Action, before: Fields) -> tuple[str, dict[str, Scalar]] | None:
         """Type and parameters of the action that puts `before` back, or None where nothing does."""
-
-
-def state_of(fields: Fields) -> TargetState:
-    """Fields with their version."""
-    return TargetState(resource_version=digest(fields)[:16], fields=dict(fields))
 
 
 def marks_of(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
