@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import ssl
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -20,6 +21,10 @@ _SERVER_ERROR = 500
 _PAUSE_DEFAULT, _PAUSE_MAX = 60.0, 3600.0
 _READ, _EXCERPT = 2048, 300
 """Bytes of an answer that are read, and characters that are kept for the reason."""
+
+
+_Answer = tuple[int, httpx.Headers, str]
+"""Status, headers, and the beginning of the body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,7 @@ class HttpPoster:
     def send(self, post: Post, *, now: float) -> None:
         """POST it; returns after a 2xx. See `Destination.deliver` for the errors. `now` is wall time in seconds."""
         try:
-            status, headers, excerpt = asyncio.run(self._exchange(post))
+            status, headers, excerpt = _run(self._exchange(post))
         except TimeoutError as error:
             raise TransientError(f"{self._name}: no answer within {self._deadline:g} s") from error
         except httpx.TransportError as error:
@@ -60,7 +65,7 @@ class HttpPoster:
             raise TransientError(text)
         raise PermanentError(text)
 
-    async def _exchange(self, post: Post) -> tuple[int, httpx.Headers, str]:
+    async def _exchange(self, post: Post) -> _Answer:
         if self._tls is None:
             self._tls = httpx.create_ssl_context()
         async with asyncio.timeout(self._deadline):
@@ -74,6 +79,15 @@ class HttpPoster:
                     if len(excerpt) >= _READ:
                         break
                 return response.status_code, response.headers, excerpt.decode(errors="replace")
+
+
+def _run(exchange: Coroutine[Any, Any, _Answer]) -> _Answer:
+    """Run it in a loop of its own. Not `asyncio.run`: that waits at its end for a name lookup that hangs."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(exchange)
+    finally:
+        loop.close()
 
 
 def pause_of(header: str, now: float) -> float:

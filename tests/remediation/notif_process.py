@@ -17,7 +17,7 @@ from tests.services.webhook_double import SECRET
 
 def main():
     database, url, ahead = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    hook = {"url": url, "secret_env": "HOOK", "deadline": 5}
+    hook = {"url": url, "secret_env": "HOOK", "deadline": 20}
     host = url.removeprefix("http://").split("/")[0]
     values = {"webhooks": {"ops": hook}, "allowed_hosts": [host], "queue": {"poll": 0.05}}
     settings = NotificationSettings.model_validate(values)

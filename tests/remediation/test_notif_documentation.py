@@ -4,6 +4,7 @@ import re
 import time
 import typing
 from pathlib import Path
+from typing import Any
 
 from remediation.notifiers.delivery_settings import Reason
 from remediation.notifiers.webhook_signature import signed_headers, signing_key
@@ -35,7 +36,7 @@ def test_all_names_are_listed():
 
 
 def test_a_receiver_that_checks_as_shown_takes_ours_and_nothing_else():
-    names = {}
+    names: dict[str, Any] = {}
     exec(block("python"), names)  # noqa: S102 the page's own code
     secret = "a secret of twenty-four bytes"
     headers = signed_headers(signing_key(secret, "x"), "ntf-1", b"{}", time.time())

@@ -33,7 +33,7 @@ class Paged:
 
     def __init__(self, double, world, pages, **more):
         self.double, self.world = double, world
-        values = {"routing_key_env": "PD", "url": double.enqueue, "deadline": 2, **pages}
+        values = {"routing_key_env": "PD", "url": double.enqueue, "deadline": 30, **pages}
         self.settings = notification_settings(pagerduty=values, public_url="https://sentinel.example", **more)
         self.destinations = open_pagerduty(self.settings, ENV)
         self.notifier = queues(world, *self.destinations)

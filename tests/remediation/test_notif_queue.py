@@ -205,6 +205,19 @@ def test_the_end_of_an_incident_is_told_in_the_transaction_that_stores_it(known)
     assert [k for _, k, _ in ops.got] == ["opened", "resolved"]
 
 
+def test_what_became_of_each_try_is_counted(known):
+    todo = [PauseError("HTTP 429", 5), TransientError("away"), None, PermanentError("no"), DroppedError("over")]
+    notifier = queues(known, Obedient("counted", todo))
+    for number in range(3):
+        notifier.notify(notice(key=str(number)))
+    for _ in range(5):
+        send(notifier, "counted")
+        known.clock.at += 10
+    text = render()[0].decode()
+    for result in ("paused", "retry", "delivered", "dead", "dropped"):
+        assert f'sentinel_notifications_total{{destination="counted",result="{result}"}} 1.0' in text
+
+
 def test_an_unknown_incident_is_no_error(known):
     notifier = queues(known, Obedient())
     notifier.notify(notice("inc-none"))

@@ -32,7 +32,7 @@ def hooked(double, world, tmp_path):
     double.now = lambda: world.clock.at
 
     def build(env=ENV, **hook):
-        values = {"url": f"{double.url}/hook", "secret_env": "HOOK", "deadline": 2, **hook}
+        values = {"url": f"{double.url}/hook", "secret_env": "HOOK", "deadline": 30, **hook}
         settings = notification_settings(webhooks={"ops": values}, allowed_hosts=[double.host])
         notifier = queues(world, *open_webhooks(settings, env))
         world.follow = notifier.follow
