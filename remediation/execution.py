@@ -14,6 +14,7 @@ from remediation.journal import Entry
 from remediation.learning import claim_probes, learn
 from remediation.orders import Order, Stop, refusal, targets_of
 from remediation.parts import Parts
+from remediation.rehearsal import rehearse
 from remediation.watching import guarded
 from remediation.worsening import look
 from sentinel.canonical import plain, short_id
@@ -206,7 +207,7 @@ class _Step:
     def _drift_free(self) -> Preview:
         """The preview as of now; stops when it is not the approved one."""
         try:
-            live = self.executor.dry_run(self.action)
+            live = rehearse(self.parts, self.action)
         except PermanentError as error:
             raise _StoppedError(Stop.FAILED, str(error)) from error
         if live.resource_version != self.preview.resource_version:

@@ -19,8 +19,10 @@ from remediation.objections import refuse_rejected
 from remediation.orders import Stop
 from remediation.parts import Parts
 from remediation.policy import decide_plan
+from remediation.postconditions import unmet
 from remediation.questions import Questions
 from remediation.recording import failed_attempt, make_outcome
+from remediation.rehearsal import rehearse
 from remediation.settings import Mode
 from remediation.state import RunState, about, new_attempt, not_executed, order_of, plan_of, read, watched
 from remediation.watching import escalation, judge_now
@@ -94,10 +96,10 @@ class Nodes:
         return {"go": "policy", "plan": plain(plan), "asked": 0, "requesters": []}
 
     def policy(self, state: RunState) -> RunState:
-        """Dry-run every action on the live target, and ask policy about each."""
+        """Dry-run every action and what would undo it on the live target, and ask policy about each."""
         parts, plan, settings = self._parts, plan_of(state), self._parts.settings.policy
         try:
-            previews = tuple(parts.executor(action.target).dry_run(action) for action in plan.actions)
+            previews = tuple(rehearse(parts, action) for action in plan.actions)
         except PermanentError as error:
             return not_executed(f"the dry run was refused: {error}", again=True)
         verdict = decide_plan(plan, settings, parts.services, read_conditions(parts, about(state), plan))
@@ -158,6 +160,8 @@ class Nodes:
             interrupt({"waiting_for": WINDOWS})
             return {"go": "verify"}
         result, reason = judgement.result, judgement.reason
+        if result is Result.VERIFIED and (problem := self._unmet(state)):
+            result, reason = Result.NOT_VERIFIABLE, f"{reason}; but {problem}"
         self._story.tell(state, result.value, reason, event_at=judgement.until, details=dict(judgement.windows))
         self._story.decide(state, self._incident(state), plan_of(state).id, result.value, reason, stage="verify")
         again = result in (Result.NO_EFFECT, Result.WORSE)
@@ -167,8 +171,13 @@ class Nodes:
         """Put the pre-states back, last action first."""
         run = self._parts.stores.runs.update(state["run_id"], now=self._parts.now())
         undone = rollback.undo(self._parts, about(state), tuple(state["keys"]), run.epoch)
-        self._story.tell(state, "undo", "; ".join(undone.lines))
-        return {"go": "record", "undone": undone.complete, "undo_lines": list(undone.lines)}
+        text = "; ".join(undone.lines)
+        self._story.tell(state, "undo_failed" if undone.failed else "undo", text)
+        kept: RunState = {"go": "record", "undone": undone.complete, "undo_lines": list(undone.lines)}
+        if not undone.failed:
+            return kept
+        self._story.notify(state, "escalated", f"the undo failed: {text}")
+        return {**kept, "again": False}
 
     def record(self, state: RunState) -> RunState:
         """Write the attempt's outcome, and go round again where another plan may help."""
@@ -191,6 +200,13 @@ class Nodes:
             return {"go": "end"}
         failed = [*state["failed"], plain(failed_attempt(state, outcome))]
         return {**new_attempt(), "go": "analyse", "attempt": state["attempt"] + 1, "failed": failed}
+
+    def _unmet(self, state: RunState) -> str:
+        """Why the targets are not as the actions left them, or an empty string."""
+        try:
+            return unmet(self._parts, state["keys"])
+        except PermanentError as error:
+            return f"the target cannot be looked at: {error}"
 
     def _worse(self, state: RunState, why: str) -> RunState:
         """The incident got worse while it was acted on: undo, page, and leave the rest to people."""

@@ -150,6 +150,8 @@ def _denials(action: Action, context: PolicyContext) -> list[str]:
         reasons.append(f"allow-list: it has no entry for {action.type} on {target.key}")
     if problem := _misfit(action):
         reasons.append(f"catalogue: {problem}")
+    if not (action.reversible or settings.irreversible):
+        reasons.append(f"irreversible: {action.type} cannot be undone, and such actions are switched off")
     if context.tier is None:
         reasons.append(f"topology: {target.serves} is not in the service catalogue, its blast radius is unknown")
     if len(context.affected) > settings.max_affected:

@@ -9,6 +9,7 @@ from remediation.catalogue import describe
 from remediation.execution import VERSION_FIELD, applied_of
 from remediation.journal import About, Entry
 from remediation.parts import Parts
+from remediation.postconditions import changed_fields, differences
 from sentinel.canonical import plain, short_id
 from sentinel.errors import PermanentError
 from sentinel.metrics import ACTIONS_APPLIED
@@ -18,10 +19,11 @@ from sentinel.runs import LedgerEntry, LedgerStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undone:
-    """What could be undone. `complete` is True when every applied action was."""
+    """What could be undone. `complete` is True when every applied action was; `failed` when one should have been."""
 
     complete: bool
     lines: tuple[str, ...]
+    failed: bool = False
 
 
 def undo(parts: Parts, about: About, keys: tuple[str, ...], run_epoch: int = 0) -> Undone:
@@ -30,7 +32,8 @@ def undo(parts: Parts, about: About, keys: tuple[str, ...], run_epoch: int = 0) 
     `run_epoch` is that of the run's lease; the run still holds its targets.
 
     An undo is covered by the approval of the action that it undoes. It stops at the first target that somebody else
-    has changed since: earlier states must not be forced over it; and while the kill switch is on. Raises `TransientError`: call it again.
+    has changed since: earlier states must not be forced over it; at the first whose state before does not show again;
+    and while the kill switch is on. Raises `TransientError`: call it again.
     """
     entries = [_applied(parts, key) for key in keys]
     versions = {entry.action.target.key: applied_of(entry).after.resource_version for entry in entries}
@@ -44,13 +47,32 @@ def undo(parts: Parts, about: About, keys: tuple[str, ...], run_epoch: int = 0) 
             continue
         target = entry.inverse.target.key
         done = _undo_one(parts, about, entry, entry.inverse, versions[target], epochs[target])
-        if done.status is LedgerStatus.FAILED:
-            complete = False
-            told.append(f"{describe(entry.action)} was not undone: {done.error}")
-            break
+        problem = done.error if done.status is LedgerStatus.FAILED else _not_back(parts, entry, done)
+        if problem:
+            told.append(f"{describe(entry.action)} was not undone: {problem}")
+            return Undone(complete=False, lines=tuple(told), failed=True)
         versions[target] = applied_of(done).after.resource_version
         told.append(f"undone by {describe(entry.inverse)}")
     return Undone(complete=complete, lines=tuple(told))
+
+
+def _not_back(parts: Parts, entry: LedgerEntry, done: LedgerEntry) -> str:
+    """Why the target does not show the state from before the action, or an empty string.
+
+    A target that has moved on since is not asked: after a crash an undo that went on may stand behind this one.
+    """
+    inverse, applied = done.action, applied_of(done)
+    executor = parts.executor(inverse.target)
+    if not applied.changed:
+        return "it was only a dry run"
+    if executor.observe(inverse.target).resource_version != applied.after.resource_version:
+        live = applied.after.fields
+    elif problem := executor.verify_applied(inverse, applied):
+        return problem
+    else:
+        live = executor.observe(inverse.target).fields
+    snapshot = {name: entry.pre_state[name] for name in changed_fields(applied_of(entry)) if name in entry.pre_state}
+    return "; ".join(differences(snapshot, live))
 
 
 def _applied(parts: Parts, key: str) -> LedgerEntry:

@@ -94,6 +94,9 @@ class PolicySettings(Section):
     """Hours in which actions run as usual. Default none: at any time."""
     breakers: BreakerSettings = BreakerSettings()
     """When failures stop all actions of a kind or on a target."""
+    irreversible: bool = True
+    """Whether actions that nothing can undo (a restart) may run at all. Default yes, because the allow-list names each
+    type; their preview says that there is no way back."""
     dry_run: bool = False
     """Whether every executor only writes down what it would do, whatever `executor.kind` says. Default no."""
     kill_switch_file: str = ""
@@ -146,8 +149,8 @@ class VerificationSettings(Section):
 class WorkerSettings(Section):
     """How the worker paces itself; all in wall seconds."""
 
-    settle: Seconds = 5.0
-    """Wait after an incident is first seen, so that its other alerts can join before it is analysed. Default 5."""
+    settle: Seconds = 3.0
+    """Wait after an incident is first seen, so that its other alerts can join before it is analysed. Default 3."""
     poll: Annotated[float, Field(gt=0)] = 0.1
     """Longest pause between two looks at topics and decisions. Default 0.1: an approval acts within about that."""
     retry_first: Annotated[float, Field(gt=0)] = 0.5

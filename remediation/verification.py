@@ -7,7 +7,7 @@ frozen at firing; a rebaselined, suppressed or stale alert proves nothing, and s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -64,7 +64,7 @@ def judge(watch: Watch, messages: Sequence[AlertMessage], settings: Verification
     by_alert: dict[str, list[AlertMessage]] = defaultdict(list)
     for message in messages:
         by_alert[message.alert_id].append(message)
-    worse = _new_alerts(watch, messages, settled)
+    worse = [*_new_alerts(watch, messages, settled), *_guards(watch, by_alert, settled, settings)]
     until = max(
         (message.window.end for message in messages if message.window.start >= watch.effective_at), default=None
     )
@@ -75,7 +75,7 @@ def judge(watch: Watch, messages: Sequence[AlertMessage], settings: Verification
         return Judgement(result=Result.NOT_VERIFIABLE, reason=reason, windows={}, until=until)
     windows = {one.alert_id: one.normal for one in series}
     if worse:
-        return Judgement(result=Result.WORSE, reason=f"new alert on {', '.join(worse)}", windows=windows, until=until)
+        return Judgement(result=Result.WORSE, reason="; ".join(worse), windows=windows, until=until)
     for result in (Result.WORSE, Result.NOT_VERIFIABLE, Result.NO_EFFECT):
         reasons = [one.reason for one in series if one.result is result]
         if reasons:
@@ -96,8 +96,8 @@ class _SeriesJudgement:
 
 
 def _new_alerts(watch: Watch, messages: Sequence[AlertMessage], settled: float) -> list[str]:
-    """Services on which an alert began after the action had settled."""
-    return sorted(
+    """That an alert began around after the action had settled, or nothing."""
+    services = sorted(
         {
             message.service
             for message in messages
@@ -107,6 +107,35 @@ def _new_alerts(watch: Watch, messages: Sequence[AlertMessage], settled: float) 
             and message.onset_at >= settled
         }
     )
+    return [f"new alert on {', '.join(services)}"] if services else []
+
+
+def _guards(
+    watch: Watch, by_alert: Mapping[str, list[AlertMessage]], settled: float, settings: VerificationSettings
+) -> list[str]:
+    """Series of neighbours that are worse than before the action.
+
+    A standing alert that is much worse now, or one that began while the action settled and has not gone away since.
+    """
+    found = []
+    for alert_id, messages in sorted(by_alert.items()):
+        first = messages[0]
+        if alert_id in watch.alerts or first.service not in watch.neighbours or first.onset_at >= settled:
+            continue
+        judged = {m.window.end: m for m in sorted(messages, key=_update_last) if m.window.start >= settled}
+        newest_first = [judged[end] for end in sorted(judged, reverse=True)]
+        if first.onset_at < watch.effective_at:
+            reason = _much_worse(first.series.key, messages, newest_first, watch.effective_at, settings)
+            found += [reason] if reason else []
+        elif _stays(newest_first, settings):
+            found.append(f"{first.series.key} went abnormal with the action and stays so")
+    return found
+
+
+def _stays(newest_first: Sequence[AlertMessage], settings: VerificationSettings) -> bool:
+    latest = newest_first[: settings.worse_windows]
+    abnormal = all(message.verdict is WindowVerdict.ABNORMAL for message in latest)
+    return len(latest) == settings.worse_windows and abnormal
 
 
 def _series(

@@ -12,6 +12,9 @@ from sentinel.errors import PermanentError
 from sentinel.incidents import Incident
 from sentinel.outcomes import Result
 
+LOOK_BACK = 3600.0
+"""Event seconds before the action in which a neighbour's standing alert shows how bad it was."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
@@ -55,4 +58,5 @@ def guarded(parts: Parts, incident: Incident, targets: tuple[str, ...]) -> froze
 
 def _messages(parts: Parts, watch: Watch) -> list[AlertMessage]:
     own = parts.stores.alerts.messages(watch.alerts)
-    return [*own, *parts.stores.alerts.fired(watch.neighbours, since=watch.effective_at)]
+    near = parts.stores.alerts.around(watch.neighbours, since=watch.effective_at - LOOK_BACK)
+    return [*own, *(message for message in near if message.alert_id not in watch.alerts)]

@@ -106,6 +106,26 @@ def test_an_alert_that_began_before_or_elsewhere_is_not_the_actions_fault(servic
     assert judge(watch(ONE), [*windows(ONE, "nnn"), new], SETTINGS).result == "verified"
 
 
+def test_a_neighbour_that_stands_abnormal_must_not_get_much_worse():
+    standing = alert("web", "latency_p95_seconds", onset=EFFECTIVE - 600)
+    before = windows(standing, "aa", first=EFFECTIVE - 120, score=5.0)
+    own = windows(ONE, "nnn")
+    assert judge(watch(ONE), [*own, *before, *windows(standing, "aa", score=14.0)], SETTINGS).result == "verified"
+    found = judge(watch(ONE), [*own, *before, *windows(standing, "aa", score=16.0)], SETTINGS)
+    assert found.result == "worse"
+    assert standing.series.key in found.reason
+    elsewhere = alert("payments", "latency_p95_seconds", onset=EFFECTIVE - 600)
+    far = [*windows(elsewhere, "aa", first=EFFECTIVE - 120), *windows(elsewhere, "aa", score=99.0)]
+    assert judge(watch(ONE), [*own, *far], SETTINGS).result == "verified"
+
+
+def test_a_blip_of_a_neighbour_while_the_action_settles_must_pass():
+    blip = alert("web", "latency_p95_seconds", onset=EFFECTIVE + 1)
+    own = windows(ONE, "nnn")
+    assert judge(watch(ONE), [*own, firing(blip), *windows(blip, "an")], SETTINGS).result == "verified"
+    assert judge(watch(ONE), [*own, firing(blip), *windows(blip, "aa")], SETTINGS).result == "worse"
+
+
 def test_a_clearly_higher_score_is_worse():
     before = windows(ONE, "aa", first=EFFECTIVE - 120, score=5.0)
     assert judge(watch(ONE), before + windows(ONE, "aa", score=16.0), SETTINGS).result == "worse"

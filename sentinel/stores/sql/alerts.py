@@ -54,6 +54,16 @@ class AlertStore:
         )
         return self._read(query)
 
+    def around(self, services: Collection[str], *, since: float) -> list[AlertMessage]:
+        """Every message of these services whose window ends after `since` (event time), in window order."""
+        table = tables.alert_messages
+        query = (
+            sa.select(table.c.document)
+            .where(table.c.service.in_(list(services)), table.c.window_end > since)
+            .order_by(table.c.window_end, table.c.message_id)
+        )
+        return self._read(query)
+
     def _add(self, message: AlertMessage) -> bool:
         return self._database.insert_or_ignore(
             tables.alert_messages,
