@@ -9,30 +9,29 @@ from __future__ import annotations
 from langgraph.types import interrupt
 
 from remediation import evidence, rollback
-from remediation.catalogue import assemble, refuse_repetition
 from remediation.evidence import Analysis, FailedAttempt
 from remediation.execution import Executed, execute, lines
 from remediation.learning import learn_outcome
 from remediation.live import read_conditions
 from remediation.narration import Narrator
-from remediation.objections import refuse_rejected
 from remediation.orders import Stop
 from remediation.parts import Parts
-from remediation.policy import decide_plan
 from remediation.postconditions import unmet
 from remediation.questions import Questions
 from remediation.recording import failed_attempt, make_outcome
 from remediation.rehearsal import rehearse
 from remediation.settings import Mode
 from remediation.state import RunState, about, new_attempt, not_executed, order_of, plan_of, read, watched
-from remediation.watching import escalation, judge_now
+from remediation.steps import Analysing, Deciding, Planning
+from remediation.trail import Trail
+from remediation.watching import escalation, verifying
 from remediation.worsening import baseline_of
 from sentinel.canonical import plain
-from sentinel.errors import PermanentError, RefusedError
+from sentinel.errors import PermanentError
 from sentinel.incidents import Incident, IncidentStatus
 from sentinel.metrics import OUTCOMES_RECORDED
 from sentinel.outcomes import Outcome, Result
-from sentinel.plans import PolicyAnswer, approval_digest
+from sentinel.plans import PolicyAnswer
 from sentinel.runs import RunStatus
 
 DECISION = "decision"
@@ -54,7 +53,8 @@ class Nodes:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._story = Narrator(parts)
-        self._questions = Questions(parts, self._story)
+        self._trail = Trail(parts)
+        self._questions = Questions(parts, self._story, self._trail)
 
     def analyse(self, state: RunState) -> RunState:
         """Gather the evidence: the incident's newest revision, live targets, and how cited incidents ended."""
@@ -69,7 +69,7 @@ class Nodes:
                 states[name] = parts.executor(target).observe(target).fields
             except PermanentError as error:
                 self._story.tell(state, "unobserved", f"{name} cannot be looked at: {error}", key=name)
-        analysis = evidence.analyse(incident, targets, states, self._past(incident))
+        analysis = self._trail.run(state, Analysing(incident=incident, states=states, past=tuple(self._past(incident))))
         claims = "; ".join(claim.text for claim in analysis.claims) or "nothing is claimed"
         text = f"{len(analysis.items)} facts: {claims}"
         self._story.tell(state, "analysed", text, key=f"{incident.revision}:{state['question']}")
@@ -80,15 +80,17 @@ class Nodes:
         analysis = read(state["analysis"], Analysis)
         failed = read(state["failed"], list[FailedAttempt])
         proposal = self._parts.planner.plan(analysis, failed)
-        if proposal is None:
-            return not_executed("nothing is left to try" if failed else "no runbook fits")
-        try:
-            evidence.check_cites(proposal.summary, proposal.cites, {item.id for item in analysis.items})
-            plan = assemble(proposal, state["incident_id"], state["attempt"], analysis.targets)
-            refuse_repetition(plan, [action for attempt in failed for action in attempt.deeds])
-            refuse_rejected(plan, failed)
-        except RefusedError as error:
-            return not_executed(str(error))
+        planning = Planning(
+            analysis=analysis,
+            failed=tuple(failed),
+            proposal=proposal,
+            incident_id=state["incident_id"],
+            attempt=state["attempt"],
+        )
+        planned = self._trail.run(state, planning)
+        plan = planned.plan
+        if plan is None:
+            return not_executed(planned.refusal)
         text = f"{', '.join(lines(plan.actions))}: {plan.summary}"
         cited = {"evidence": list(plan.evidence), "runbook": plan.runbook}
         self._story.tell(state, "planned", text, key=f"{plan.id}:{state['question']}", details=cited)
@@ -102,8 +104,9 @@ class Nodes:
             previews = tuple(rehearse(parts, action) for action in plan.actions)
         except PermanentError as error:
             return not_executed(f"the dry run was refused: {error}", again=True)
-        verdict = decide_plan(plan, settings, parts.services, read_conditions(parts, about(state), plan))
-        digest = approval_digest(plan, previews, verdict.policy_version)
+        conditions = read_conditions(parts, about(state), plan)
+        decided = self._trail.run(state, Deciding(plan=plan, previews=previews, conditions=conditions))
+        verdict, digest = decided.verdict, decided.digest
         text = f"{verdict.answer}: {'; '.join(verdict.reasons)}"
         said = {"answer": verdict.answer.value, "reasons": list(verdict.reasons), "version": verdict.policy_version}
         details = {**said, "actions": list(lines(plan.actions))}
@@ -155,7 +158,7 @@ class Nodes:
         parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.VERIFYING)
         if reason := escalation(parts, watched(state)):
             return self._worse(state, reason)
-        judgement = judge_now(parts, watched(state))
+        judgement = self._trail.run(state, verifying(parts, watched(state)))
         if judgement.result is None:
             interrupt({"waiting_for": WINDOWS})
             return {"go": "verify"}
@@ -191,7 +194,12 @@ class Nodes:
             parts.stores.targets.release(state["run_id"])
             if not again:
                 parts.stores.runs.update(state["run_id"], now=parts.now(), status=RunStatus.FINISHED)
-            details = {"result": outcome.result.value, "undone": outcome.undone, "again": again}
+            details = {
+                "result": outcome.result.value,
+                "undone": outcome.undone,
+                "again": again,
+                "decision_hash": self._trail.decision_hash(state["run_id"]),
+            }
             self._story.tell(state, "recorded", text, details=details)
         OUTCOMES_RECORDED.labels(outcome.result.value).inc()
         said = f"{outcome.title}: {text}"

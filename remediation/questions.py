@@ -10,7 +10,9 @@ from remediation.evidence import FailedAttempt
 from remediation.narration import Narrator
 from remediation.parts import Parts
 from remediation.state import RunState, about, not_executed, plan_of, read
-from remediation.waiting import Answered, look
+from remediation.steps import Hearing
+from remediation.trail import Trail
+from remediation.waiting import Answered
 from remediation.worsening import baseline_of
 from sentinel.approvals import ApprovalDecision, ApprovalRequest
 from sentinel.canonical import plain
@@ -23,9 +25,10 @@ from sentinel.runs import RunStatus
 class Questions:
     """The questions of one worker's runs."""
 
-    def __init__(self, parts: Parts, story: Narrator) -> None:
+    def __init__(self, parts: Parts, story: Narrator, trail: Trail) -> None:
         self._parts = parts
         self._story = story
+        self._trail = trail
 
     def ask(self, state: RunState) -> RunState:
         """Put the next question. The same one after a crash is the same request."""
@@ -47,7 +50,10 @@ class Questions:
         """What has become of the question, and where that leads."""
         request = stored_request(self._parts, state["request_id"])
         edit = self._parts.stores.edits.due(request)
-        match look(request, incident, state["service"], self._parts.now(), edit=edit is not None):
+        hearing = Hearing(
+            request=request, incident=incident, suspect=state["service"], now=self._parts.now(), edit=edit is not None
+        )
+        match self._trail.run(state, hearing):
             case Answered.NOT_YET:
                 return {"go": "wait"}
             case Answered.APPROVED:

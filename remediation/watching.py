@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from remediation.parts import Parts
-from remediation.verification import Judgement, Watch, judge, own_alerts
+from remediation.steps import Ground, Verifying
+from remediation.verification import Judgement, Watch, own_alerts
 from remediation.worsening import Baseline, look
 from sentinel.alerts import AlertMessage
 from sentinel.errors import PermanentError
 from sentinel.incidents import Incident
-from sentinel.outcomes import Result
 
 LOOK_BACK = 3600.0
 """Event seconds before the action in which a neighbour's standing alert shows how bad it was."""
@@ -29,6 +29,11 @@ class Watched:
 
 def judge_now(parts: Parts, watched: Watched) -> Judgement:
     """The judgement from what is projected so far; not verifiable once the time-out is over."""
+    return verifying(parts, watched).run(Ground(parts.settings, parts.services))
+
+
+def verifying(parts: Parts, watched: Watched) -> Verifying:
+    """The step that judges: the windows that are projected so far."""
     incident = parts.stores.incidents.get(watched.incident_id)
     if incident is None:
         raise PermanentError(f"there is no incident {watched.incident_id!r} in the view")
@@ -37,12 +42,13 @@ def judge_now(parts: Parts, watched: Watched) -> Judgement:
         neighbours=guarded(parts, incident, watched.targets),
         effective_at=watched.effective_at,
     )
-    found = judge(watch, _messages(parts, watch), parts.settings.verification)
-    waited = parts.now() - watched.since
-    if found.result is None and waited >= parts.settings.verification.timeout:
-        reason = f"no judgement within {waited:.0f} s: {found.reason}"
-        return Judgement(result=Result.NOT_VERIFIABLE, reason=reason, windows=found.windows)
-    return found
+    return Verifying(
+        alerts=watch.alerts,
+        neighbours=tuple(sorted(watch.neighbours)),
+        effective_at=watch.effective_at,
+        messages=tuple(_messages(parts, watch)),
+        waited=parts.now() - watched.since,
+    )
 
 
 def escalation(parts: Parts, watched: Watched) -> str:

@@ -21,6 +21,7 @@ from sentinel.cli import (
     notifications,
     policy,
     processes,
+    replay_incident,
     safety,
     score,
     scraping,
@@ -63,7 +64,7 @@ def main_options(
     context.obj = config
 
 
-for part in (demo, processes, scraping, data, configuration, explain, score, policy, aws):
+for part in (demo, processes, scraping, data, configuration, explain, score, policy, aws, replay_incident):
     part.register(app)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(approvals.app, name="approvals")

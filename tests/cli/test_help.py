@@ -14,7 +14,7 @@ from tests.cli.running import ROOT, sentinel
 COMMANDS = commands()
 TABLES = [
     ("incidents", "list"), ("incidents", "show"), ("approvals", "list"), ("approvals", "show"), ("audit", "list"),
-    ("audit", "verify"), ("check",), ("explain",), ("replay",), ("kill-switch", "show"), ("breakers", "list"), ("notifications", "list"), ("notifications", "dead"), ("notifications", "replay"), ("policy", "explain"), ("test",),
+    ("audit", "verify"), ("check",), ("explain",), ("replay",), ("replay-incident",), ("audit", "heads"), ("kill-switch", "show"), ("breakers", "list"), ("notifications", "list"), ("notifications", "dead"), ("notifications", "replay"), ("policy", "explain"), ("test",),
 ]  # fmt: skip
 
 

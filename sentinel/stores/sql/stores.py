@@ -23,6 +23,7 @@ from sentinel.stores.sql.outcomes import OutcomeStore
 from sentinel.stores.sql.projection import Projection
 from sentinel.stores.sql.runs import RunStore
 from sentinel.stores.sql.seen_requests import SeenRequests
+from sentinel.stores.sql.steps import StepStore
 from sentinel.stores.sql.targets import TargetLeases
 
 
@@ -40,6 +41,7 @@ class SqlStores:
     ledger: Ledger
     targets: TargetLeases
     outcomes: OutcomeStore
+    steps: StepStore
     cards: CardStore
     notifications: NotificationStore
     seen: SeenRequests
@@ -73,6 +75,7 @@ class SqlStores:
             ledger=Ledger(database),
             targets=TargetLeases(database),
             outcomes=OutcomeStore(database),
+            steps=StepStore(database),
             cards=CardStore(database),
             notifications=NotificationStore(database, audit),
             seen=SeenRequests(database),
