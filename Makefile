@@ -15,11 +15,12 @@ help: ## this list
 demo: $(runtime) ## the whole loop on a simulated fleet, in one process; ends by itself in under two minutes
 	@$(bin)/sentinel demo $(ARGS)
 
-test: $(dev) ## every test; starts the brokers and the PostgreSQL that it needs
+test: $(dev) ## every test; starts the brokers, the PostgreSQL and the Kubernetes that it needs
+	@k8s/cluster/build.sh --try >/dev/null
 	@$(bin)/python -m pytest $(ARGS)
 
 test-unit: $(dev) ## the tests that need no service and take no time
-	@$(bin)/python -m pytest -m "not slow and not kafka and not postgres" $(ARGS)
+	@$(bin)/python -m pytest -m "not slow and not kafka and not postgres and not kubernetes" $(ARGS)
 
 check: $(dev) ## style, types, imports between rooms, generated files, lock files
 	$(bin)/ruff check

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from remediation.action_types import ActionType, IntegerParam, TextParam
 from remediation.aws_types import AWS_TYPES
+from remediation.kubernetes_types import KUBERNETES_TYPES
 from sentinel.canonical import digest, short_id
 from sentinel.errors import RefusedError
 from sentinel.plans import Action, Plan, Risk, Scalar, Target
@@ -51,7 +52,7 @@ _TYPES = (
     ),
 )
 
-CATALOGUE: Mapping[str, ActionType] = {entry.name: entry for entry in (*_TYPES, *AWS_TYPES)}
+CATALOGUE: Mapping[str, ActionType] = {entry.name: entry for entry in (*_TYPES, *AWS_TYPES, *KUBERNETES_TYPES)}
 """Every action type by name. Those of one backend alone have a module of their own."""
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, JsonValue, model_validator
 
 from remediation.aws_settings import AwsSettings
+from remediation.kubernetes_settings import KubernetesSettings
 from remediation.limits import DEFAULT_LIMITS, RateLimit
 from remediation.planners.llm_settings import LlmSettings
 from remediation.quorums import ApproverRule
@@ -176,7 +177,7 @@ class FleetSettings(Section):
 DRY_RUN = "dry_run"
 """The `kind` of a new installation."""
 
-BUILT_IN = ("fleet", "aws")
+BUILT_IN = ("fleet", "aws", "kubernetes")
 """Backends whose executors come with Sentinel."""
 
 
@@ -188,6 +189,8 @@ class ExecutorSettings(Section):
     simulated fleet; any other backend that is configured here by its name; several as a list. The others only look."""
     fleet: FleetSettings = FleetSettings()
     """Where the simulated fleet is."""
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    """The cluster, where there is one."""
     aws: AwsSettings = AwsSettings()
     """Accounts and regions of AWS that may be reached."""
     plugins: dict[str, dict[str, JsonValue]] = {}
@@ -211,6 +214,8 @@ class ExecutorSettings(Section):
         if unknown := sorted(self.acting - {*BUILT_IN, *self.plugins}):
             known = ", ".join((DRY_RUN, *BUILT_IN, *self.plugins))
             raise ValueError(f"kind: there is no executor {', '.join(unknown)}; there are {known}")
+        if "kubernetes" in self.acting and not self.kubernetes.used:
+            raise ValueError("kind: kubernetes acts on nothing; name kubernetes.namespaces or kubernetes.nodes")
         return self
 
 

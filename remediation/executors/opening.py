@@ -12,6 +12,7 @@ from remediation.executors.aws.clients import AwsClients
 from remediation.executors.aws.executor import AwsExecutor
 from remediation.executors.dry_run import DryRunExecutor
 from remediation.executors.fleet import FleetExecutor
+from remediation.executors.kubernetes.executor import KubernetesExecutor
 from remediation.executors.plugins import open_plugin
 from remediation.executors.protocol import Executor
 from remediation.settings import ExecutorSettings
@@ -24,6 +25,8 @@ def open_executors(settings: ExecutorSettings) -> Iterator[dict[str, Executor]]:
     Raises `ConfigError` for a plugin that cannot be used.
     """
     openers: dict[str, Callable[[], Executor]] = {"fleet": partial(FleetExecutor, settings.fleet)}
+    if settings.kubernetes.used:
+        openers["kubernetes"] = partial(KubernetesExecutor, settings.kubernetes, time.time)
     if settings.aws.accounts:
         openers["aws"] = partial(_open_aws, settings.aws)
     for backend, own in settings.plugins.items():

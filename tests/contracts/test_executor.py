@@ -10,6 +10,7 @@ from remediation.executors.fleet import FleetExecutor
 from remediation.settings import FleetSettings
 from sentinel.errors import PermanentError, RefusedError, TransientError
 from tests.contracts import aws_subjects
+from tests.contracts.executor_on_kubernetes import kubernetes
 from tests.contracts.executor_subjects import CART, double, fleet, plugin
 
 SUBJECTS = {
@@ -19,11 +20,16 @@ SUBJECTS = {
     "aws-ecs": aws_subjects.ecs,
     "aws-ec2": aws_subjects.instance,
     "aws-group": aws_subjects.group,
+    "kubernetes": kubernetes,
 }
 """Every implementation; each is opened once for the suite."""
 
 
-@pytest.fixture(scope="module", params=SUBJECTS)
+MARKS = {"kubernetes": pytest.mark.kubernetes}
+"""What an implementation needs beside Python."""
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=MARKS.get(name, ())) for name in SUBJECTS])
 def subject(request):
     """An implementation and its target."""
     with SUBJECTS[request.param](request.getfixturevalue) as found:

@@ -34,6 +34,7 @@ PLANTS: dict[str, dict[str, str]] = {
     "home-http-client": {"operators/planted.py": "import httpx"},
     "home-slack": {"remediation/planted.py": "import slack_sdk"},
     "home-aws": {"remediation/planted.py": "import boto3"},
+    "home-kubernetes": {"remediation/planted.py": "import kubernetes"},
     "home-http-server": {"remediation/planted.py": "import fastapi"},
     "home-langgraph": {"remediation/planted.py": "import langgraph"},
     "home-models": {"remediation/planners/planted.py": "import langchain_openai"},

@@ -11,6 +11,7 @@ import pytest
 
 from sentinel.broker import EmbeddedBroker
 from tests.services import kafka_broker as kafka
+from tests.services import kube_cluster as kube
 from tests.services import postgres
 from tests.services.aws_double import serve_moto
 from tests.services.clickhouse_http import ClickHouseServer
@@ -77,6 +78,18 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clic
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def kube_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kube.KubeCluster]:
+    """One Kubernetes control plane with fake nodes for the whole run: give each test names of its own."""
+    if reason := kube.why_missing():
+        # Where it cannot be built at all, no run may insist on it.
+        unavailable(reason) if kube.can_build() else pytest.skip(f"{reason}; this machine has none")
+    cluster = kube.KubeCluster(tmp_path_factory.mktemp("kubernetes"))
+    cluster.start()
+    yield cluster
+    cluster.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Acts on Kubernetes: the action types, what each changes, and the client that asks the API server."""
