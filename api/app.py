@@ -46,7 +46,7 @@ def create_app(settings: ApiSettings, parts: ApiParts) -> FastAPI:
     app.state.sentinel = ApiState.of(settings, parts)
     for room in (incidents, approvals, audit, history, safety, operations):
         app.include_router(room.router)
-    if parts.slack.on:
+    if parts.slack.over_http:
         app.include_router(slack_router(parts.slack, parts, app.state.sentinel.failures))
     add_problem_handlers(app)
     app.add_middleware(RequestContext)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
-from api.slack_views import REASON_BLOCK, REASON_INPUT
+from api.slack_views import FINAL_BLOCK, FINAL_INPUT, REASON_BLOCK, REASON_INPUT, TIME_BLOCK, TIME_INPUT
 from sentinel.slack_blocks import read_button_value
 
 
@@ -20,6 +21,7 @@ class Click:
     digest: str
     trigger_id: str = ""
     reason: str = ""
+    final: bool = False
 
 
 def read_click(body: dict[str, Any]) -> Click:
@@ -37,17 +39,31 @@ def read_click(body: dict[str, Any]) -> Click:
 
 def read_submission(body: dict[str, Any]) -> Click:
     """The modal with the reason of a rejection (`view_submission`)."""
-    view = body.get("view") or {}
-    metadata = json.loads(view.get("private_metadata") or "{}")
-    values = (view.get("state") or {}).get("values") or {}
-    reason = values.get(REASON_BLOCK, {}).get(REASON_INPUT, {}).get("value") or ""
+    reason = _input(body, REASON_BLOCK, REASON_INPUT).get("value") or ""
+    final = bool(_input(body, FINAL_BLOCK, FINAL_INPUT).get("selected_options"))
+    return replace(_from_view(body), reason=str(reason).replace("\x00", "").strip(), final=final)
+
+
+def read_snooze(body: dict[str, Any]) -> tuple[Click, float]:
+    """The modal that makes a card quiet (`view_submission`), and for how many seconds; 0 when that cannot be read."""
+    chosen = (_input(body, TIME_BLOCK, TIME_INPUT).get("selected_option") or {}).get("value") or ""
+    return _from_view(body), float(chosen) if re.fullmatch(r"[0-9]{1,6}", str(chosen)) else 0.0
+
+
+def _from_view(body: dict[str, Any]) -> Click:
+    metadata = json.loads((body.get("view") or {}).get("private_metadata") or "{}")
     return Click(
         user=_id(body, "user"),
         channel=str(metadata.get("channel", "")),
         request_id=str(metadata.get("request_id", "")),
         digest=str(metadata.get("digest", "")),
-        reason=str(reason).replace("\x00", "").strip(),
     )
+
+
+def _input(body: dict[str, Any], block: str, action: str) -> dict[str, Any]:
+    values = ((body.get("view") or {}).get("state") or {}).get("values") or {}
+    found: dict[str, Any] = (values.get(block) or {}).get(action) or {}
+    return found
 
 
 def _id(body: dict[str, Any], key: str) -> str:

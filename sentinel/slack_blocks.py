@@ -20,10 +20,12 @@ MAX_TEXT = 3000
 """Characters of one text of a section, after escaping."""
 MAX_HEADER = 150
 """Characters of a header."""
-APPROVE, REJECT, DETAILS = "sentinel_approve", "sentinel_reject", "sentinel_details"
-"""`action_id`s of the card's buttons."""
-REJECT_VIEW = "sentinel_reject_view"
-"""`callback_id` of the modal that asks why."""
+APPROVE, REJECT = "sentinel_approve", "sentinel_reject"
+"""`action_id`s of the buttons that decide."""
+DETAILS, SNOOZE = "sentinel_details", "sentinel_snooze"
+"""`action_id`s of the buttons that decide nothing."""
+REJECT_VIEW, SNOOZE_VIEW = "sentinel_reject_view", "sentinel_snooze_view"
+"""`callback_id`s of the modals that ask why, and for how long."""
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _CUT = "…"
@@ -93,6 +95,11 @@ def _mrkdwn(lines: Iterable[str], limit: int) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": "\n".join(kept) or "-", "verbatim": True}
 
 
+def image(file: str, alt: str) -> Block:
+    """A picture that was uploaded to Slack; `alt` says in words what it shows (plain text, at most 2000 characters)."""
+    return {"type": "image", "slack_file": {"id": file}, "alt_text": alt[:2000]}
+
+
 def button(text: str, action_id: str, value: str, style: str = "") -> Block:
     """A button; `value` is an opaque id."""
     made: Block = {
@@ -117,6 +124,11 @@ def read_button_value(value: str) -> tuple[str, str]:
     """
     request_id, _, digest = value.rpartition(":")
     return (request_id, digest) if request_id and digest else ("", "")
+
+
+def slack_time(at: float) -> str:
+    """A time in the reader's own zone; the epoch where Slack cannot say it."""
+    return f"<!date^{int(at)}^{{date_short_pretty}} {{time_secs}}|{int(at)}>"
 
 
 def diff_lines(preview: Preview) -> list[str]:

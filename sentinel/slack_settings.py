@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -33,9 +33,15 @@ class SlackSettings(Section):
     routes: tuple[SlackRoute, ...] = ()
     """Other channels for some services; the first that fits counts. Default none."""
     token: SecretStr = SecretStr("")
-    """Bot token: say `${SLACK_BOT_TOKEN}`. Scopes: chat:write, channels:history (groups:history), users:read."""
+    """Bot token: say `${SLACK_BOT_TOKEN}`. Scopes: chat:write, channels:history (groups:history), users:read,
+    files:write (the picture on the card), commands (the kill switch)."""
+    mode: Literal["http", "socket"] = "http"
+    """How clicks and commands come in. `http`: Slack calls `/slack/events`, which needs an address that Slack reaches.
+    `socket`: the API connects to Slack (Socket Mode) and listens to nothing. Default `http`."""
     signing_secret: SecretStr = SecretStr("")
-    """The app's signing secret: say `${SLACK_SIGNING_SECRET}`. Every click is checked against it."""
+    """The app's signing secret: say `${SLACK_SIGNING_SECRET}`. Every request is checked against it. Mode `http` alone."""
+    app_token: SecretStr = SecretStr("")
+    """App-level token with the scope connections:write: say `${SLACK_APP_TOKEN}`. Mode `socket` alone."""
     users: dict[UserId, Role] = {}
     """Who may do what, by user id. Default nobody. Slack is asked about the user at every answer: who is deactivated,
     a bot or of another workspace has no role, whatever stands here."""
@@ -51,9 +57,9 @@ class SlackSettings(Section):
     @model_validator(mode="after")
     def _is_whole(self) -> SlackSettings:
         if self.channel:
-            for name in ("token", "signing_secret"):
+            for name in ("token", "signing_secret" if self.mode == "http" else "app_token"):
                 if not getattr(self, name).get_secret_value():
-                    raise ValueError(f"slack.channel is set, so slack.{name} is needed")
+                    raise ValueError(f"slack.channel is set and slack.mode is {self.mode}, so slack.{name} is needed")
         elif self.routes:
             raise ValueError("slack.routes needs slack.channel, for the incidents that no route fits")
         return self
@@ -62,6 +68,16 @@ class SlackSettings(Section):
     def on(self) -> bool:
         """Whether Slack is configured."""
         return bool(self.channel)
+
+    @property
+    def over_http(self) -> bool:
+        """Whether the API has a route for Slack."""
+        return self.on and self.mode == "http"
+
+    @property
+    def over_socket(self) -> bool:
+        """Whether the API connects to Slack to hear of clicks."""
+        return self.on and self.mode == "socket"
 
     @property
     def card_channels(self) -> tuple[str, ...]:

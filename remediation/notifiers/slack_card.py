@@ -6,16 +6,18 @@ to approve instead. The sum of all texts stays below what Slack takes (about 13,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sentinel.approvals import ApprovalDecision, ApprovalRequest, ApprovalStatus
-from sentinel.incidents import Incident, IncidentStatus
+from sentinel.incidents import Incident, IncidentAlert, IncidentStatus
 from sentinel.outcomes import Outcome
 from sentinel.plans import Action, Preview
 from sentinel.slack_blocks import (
     APPROVE,
     DETAILS,
     REJECT,
+    SNOOZE,
     Block,
     button,
     button_value,
@@ -23,31 +25,56 @@ from sentinel.slack_blocks import (
     context,
     diff_lines,
     header,
+    image,
     line,
+    plain_line,
     section,
+    slack_time,
 )
+from sentinel.snoozes import Snooze
 
 MAX_DIFF = 6000
 """Characters of all diffs on a card."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardFacts:
-    """What a card shows. `request` is the newest question, `decision` its answer, `outcomes` oldest first.
+class CardPlot:
+    """The telling series. `file` is Slack's id of its picture, empty while there is none: then `bars` stands in for it."""
 
-    `status`: how the question stands now; None while nothing was asked.
+    name: str
+    now: float | None
+    expected: float | None
+    last_week: float | None
+    bars: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """What a card shows. `request` is the newest question, `votes` the answers to it, `outcomes` oldest first.
+
+    `status`: how the question stands now; None while nothing was asked. `snooze` is there while the card is quiet.
+    `affected`: by action id, the services that may notice it; empty where that is not known.
     """
 
     incident: Incident
     request: ApprovalRequest | None = None
     status: ApprovalStatus | None = None
-    decision: ApprovalDecision | None = None
+    votes: tuple[ApprovalDecision, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    snooze: Snooze | None = None
+    plot: CardPlot | None = None
+    affected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def waiting(self) -> bool:
         """Whether a person's answer is wanted."""
         return self.status is ApprovalStatus.PENDING
+
+    @property
+    def decision(self) -> ApprovalDecision | None:
+        """The answer that decided."""
+        return next((vote for vote in self.votes if vote.closes), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +89,16 @@ def render_card(facts: CardFacts) -> Message:
     """The card as the facts are now."""
     incident = facts.incident
     blocks = [header(f"{_state(facts)}: {incident.title}"), section(_what_happened(incident))]
+    if facts.outcomes:
+        blocks.append(section(_outcomes(facts.outcomes)))
+    if facts.plot is not None:
+        blocks += _plot(facts.plot)
     if incident.suspects:
         blocks.append(section(_suspects(incident)))
     if fixed := _fixed_last_time(incident):
         blocks.append(section(fixed))
     if facts.request is not None:
         blocks += _question(facts, facts.request)
-    if facts.outcomes:
-        blocks.append(section(_outcomes(facts.outcomes)))
     blocks.append(context([f"incident `{line(incident.id, 80)}` revision {incident.revision}"]))
     return Message(line(f"{_state(facts)}: {incident.title}", 500), blocks)
 
@@ -90,21 +119,38 @@ def _what_happened(incident: Incident) -> list[str]:
         "*What happened*",
         f"{incident.severity.value} · {incident.kind.value} · {line(services)} · since {slack_time(incident.opened_at)}",
     ]
-    for alert in incident.alerts[:5]:
-        state = "firing" if alert.firing else f"resolved ({alert.resolution.value if alert.resolution else 'unknown'})"
-        lines.append(f"• {line(alert.series.service, 80)}: {line(alert.text, 250)} ({state})")
-    if len(incident.alerts) > 5:
-        lines.append(f"• and {len(incident.alerts) - 5} more alerts")
+    blamed = incident.suspects[0].service if incident.suspects else ""
+    alerts = sorted(incident.alerts, key=lambda alert: alert.series.service != blamed)
+    lines += [_alert(alert) for alert in alerts[:5]]
+    if len(alerts) > 5:
+        lines.append(f"• and {len(alerts) - 5} more")
     if incident.context.missing:
         lines.append(f"Not known, because these were away: {line(', '.join(incident.context.missing))}")
     return lines
 
 
+def _alert(alert: IncidentAlert) -> str:
+    ended = alert.resolution.value if alert.resolution else "resolved"
+    what = f"*{line(alert.series.service, 80)}* {line(alert.series.name, 80)}"
+    return f"• {what} {'is firing' if alert.firing else ended}: {line(alert.text, 250)}"
+
+
+def _plot(plot: CardPlot) -> list[Block]:
+    """The picture with its numbers in words: also for who cannot see it."""
+    numbers = (("now", plot.now), ("expected", plot.expected), ("same hour last week", plot.last_week))
+    words = ", ".join(f"{what} {value:.4g}" for what, value in numbers if value is not None)
+    said = f"{line(plot.name, 160)}: {words or 'no value'}"
+    if not plot.file:
+        return [section([f"{said}{f'  `{plot.bars}`' if plot.bars else ''}"])]
+    told = plain_line(f"{plot.name}: {words}. Shown: value, normal band, same hour last week, alert, actions. UTC.")
+    return [image(plot.file, told), context([said])]
+
+
 def _suspects(incident: Incident) -> list[str]:
     lines = ["*Suspects*"]
     for suspect in incident.suspects[:3]:
-        reasons = line("; ".join(suspect.reasons), 400) or "no reason given"
-        lines.append(f"• {line(suspect.service, 80)} ({suspect.score:.2f}): {reasons}")
+        reasons = line("; ".join(reason.rstrip(". ") for reason in suspect.reasons), 400) or "no reason given"
+        lines.append(f"• *{line(suspect.service, 80)}* ({suspect.score:.2f}): {reasons}")
     return lines
 
 
@@ -125,12 +171,16 @@ def _fixed_last_time(incident: Incident) -> list[str]:
 
 def _question(facts: CardFacts, request: ApprovalRequest) -> list[Block]:
     previews = {preview.action_id: preview for preview in request.previews}
-    blocks = [section(["*Plan*", line(request.plan.summary, 600), *map(_action, request.plan.actions)])]
+    blocks = [
+        section(["*Plan*", line(request.plan.summary, 600), *(_action(facts, one) for one in request.plan.actions)])
+    ]
+    if request.difference:
+        blocks.append(section(["*New since the last question*", *(f"• {line(one)}" for one in request.difference)]))
     diff = code_blocks(one for preview in request.previews for one in diff_lines(preview))
     whole = sum(len(block["text"]["text"]) for block in diff) <= MAX_DIFF and _complete(request, previews)
     blocks += diff if whole else [section(["*The diff is too long for a card.* See Details for its start."])]
     blocks.append(section(["*Policy*", *(f"• {line(reason)}" for reason in request.verdict.reasons)]))
-    blocks.append(section([_answered(facts, request)]))
+    blocks.append(section(_answered(facts, request)))
     if facts.waiting:
         blocks.append(_buttons(request, whole=whole))
         if not whole:
@@ -146,29 +196,55 @@ def _complete(request: ApprovalRequest, previews: dict[str, Preview]) -> bool:
     return all(action.id in previews for action in request.plan.actions)
 
 
-def _action(action: Action) -> str:
-    undo = "can be undone" if action.reversible else "*cannot be undone*"
+def _action(facts: CardFacts, action: Action) -> str:
+    undo = "can be undone: what the diff takes away is put back" if action.reversible else "*cannot be undone*"
     params = ", ".join(f"{key}={value}" for key, value in sorted(action.params.items()))
     what = line(f"{action.type} {action.target.key} {params}".strip(), 300)
     return (
-        f"• `{what.replace('`', chr(39))}`: risk *{action.risk.value}*, down for {action.expected_downtime:g} s, {undo}"
+        f"• `{what.replace('`', chr(39))}`\n    risk *{action.risk.value}* · expected downtime "
+        f"*{action.expected_downtime:g} s* · {undo}\n    {_reach(facts.affected.get(action.id, ()))}"
     )
 
 
-def _answered(facts: CardFacts, request: ApprovalRequest) -> str:
-    decision = facts.decision
-    if decision is not None:
-        why = f": {line(decision.reason, 600)}" if decision.reason else ""
-        return (
-            f"*{decision.choice.value.capitalize()}* by {who(decision.actor)} at {slack_time(decision.decided_at)}{why}"
-        )
+def _reach(services: tuple[str, ...]) -> str:
+    if not services:
+        return "blast radius *unknown*: the target is not in the service catalogue"
+    more = f" and {len(services) - 8} more" if len(services) > 8 else ""
+    count = f"{len(services)} service{'' if len(services) == 1 else 's'}"
+    return f"blast radius *{count}*: {line(', '.join(services[:8]), 250)}{more}"
+
+
+def _answered(facts: CardFacts, request: ApprovalRequest) -> list[str]:
+    """Who answered, how many must, and until when."""
+    lines = [_vote(vote) for vote in facts.votes]
+    if facts.decision is not None:
+        return lines
+    needed, given = request.quorum.approvers, len(request.quorum.approved_by(facts.votes))
     match facts.status:
         case ApprovalStatus.PENDING:
-            return f"*Waits for an answer* until {slack_time(request.expires_at)}; without one it is asked again"
+            until = f"until {slack_time(request.expires_at)}; without one it is asked again"
+            count = f"*{given} of {needed} approvals*, waits for another" if needed > 1 else "*Waits for an answer*"
+            lines += [f"{count} {until}", *_barred(request)]
+            if facts.snooze is not None:
+                snooze = facts.snooze
+                quiet = f"until {slack_time(snooze.until)}; the expiry stays"
+                lines.append(f"*Snoozed* by {who(snooze.actor)} {quiet}")
         case ApprovalStatus.SUPERSEDED:
-            return "*Superseded*: what it asked about has changed; nothing was done"
+            lines.append("*Superseded*: what it asked about has changed; nothing was done")
         case _:
-            return f"*Expired* at {slack_time(request.expires_at)} without an answer; nothing was done"
+            lines.append(f"*Expired* at {slack_time(request.expires_at)} without an answer; nothing was done")
+    return lines
+
+
+def _vote(vote: ApprovalDecision) -> str:
+    why = f": {line(vote.reason, 600)}" if vote.reason else ""
+    final = ", no other plan" if vote.final else ""
+    return f"*{vote.choice.value.capitalize()}* by {who(vote.actor)} at {slack_time(vote.decided_at)}{final}{why}"
+
+
+def _barred(request: ApprovalRequest) -> list[str]:
+    asked = request.quorum.requesters if request.quorum.separate else ()
+    return [f"Asked for by {', '.join(map(who, asked))}, who may not approve it"] if asked else []
 
 
 def _buttons(request: ApprovalRequest, *, whole: bool) -> Block:
@@ -176,7 +252,12 @@ def _buttons(request: ApprovalRequest, *, whole: bool) -> Block:
     approve = [button("Approve", APPROVE, value, "primary")] if whole else []
     return {
         "type": "actions",
-        "elements": [*approve, button("Reject…", REJECT, value, "danger"), button("Details", DETAILS, value)],
+        "elements": [
+            *approve,
+            button("Reject…", REJECT, value, "danger"),
+            button("Details", DETAILS, value),
+            button("Snooze…", SNOOZE, value),
+        ],
     }
 
 
@@ -195,8 +276,3 @@ def who(actor: str) -> str:
     """An actor as people read it: a user of Slack is mentioned, anyone else is plain text."""
     kind, _, user = actor.partition(":")
     return f"<@{user}>" if kind == "slack" and user.isalnum() else line(actor, 100)
-
-
-def slack_time(at: float) -> str:
-    """A time in the reader's own zone; the epoch where Slack cannot say it."""
-    return f"<!date^{int(at)}^{{date_short_pretty}} {{time_secs}}|{int(at)}>"

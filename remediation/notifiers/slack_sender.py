@@ -8,16 +8,19 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
-from remediation.notifiers.slack_card import CardFacts, Message, render_card, slack_time
+from remediation.notifiers.slack_card import CardFacts, Message, render_card
 from remediation.notifiers.slack_client import MessageGoneError, RateLimitedError, SlackClient, UnsureError
+from remediation.notifiers.slack_pictures import CardPictures
 from sentinel.approvals import ApprovalRequest, ApprovalStatus
 from sentinel.canonical import digest
 from sentinel.errors import PermanentError, SentinelError, TransientError
 from sentinel.logs import get_logger
 from sentinel.metrics import NOTIFICATIONS
+from sentinel.plans import Action
 from sentinel.runs import TimelineRow
-from sentinel.slack_blocks import line
+from sentinel.slack_blocks import line, slack_time
 from sentinel.stores.sql.cards import Card
 from sentinel.stores.sql.stores import SqlStores
 
@@ -36,9 +39,20 @@ log = get_logger(__name__)
 class SlackSender:
     """The sender of one channel."""
 
-    def __init__(self, client: SlackClient, stores: SqlStores, channel: str, now: Callable[[], float]) -> None:
-        """`now` is wall time in seconds."""
+    def __init__(
+        self,
+        client: SlackClient,
+        stores: SqlStores,
+        channel: str,
+        now: Callable[[], float],
+        *,
+        pictures: CardPictures,
+        affected: Callable[[Action], tuple[str, ...]],
+    ) -> None:
+        """`now` is wall time in seconds; `affected` names the services in an action's blast radius."""
         self._client = client
+        self._pictures = pictures
+        self._affected = affected
         self._stores = stores
         self._channel = channel
         self._now = now
@@ -66,6 +80,7 @@ class SlackSender:
         now = self._now()
         if now < self._blocked_until:
             return False
+        self._stores.snoozes.wake(now)
         card = self._stores.cards.take(self._channel, now=now, lease=LEASE)
         if card is None:
             return False
@@ -88,13 +103,21 @@ class SlackSender:
         return True
 
     def _deliver(self, card: Card) -> None:
-        facts = facts_of(self._stores, card.incident_id, self._now())
+        facts = self._facts(card.incident_id)
         if card.unsure_since:
             card = self._look_for_lost(card)
         if card.behind:
             self._show(card, facts)
+        elif self._pictures.behind(facts):
+            self._add_picture(card, facts)
         else:
-            self._tell(card)
+            self._tell(card, facts)
+
+    def _facts(self, incident_id: str) -> CardFacts:
+        facts = facts_of(self._stores, incident_id, self._now())
+        actions = facts.request.plan.actions if facts.request else ()
+        affected = {action.id: self._affected(action) for action in actions}
+        return replace(facts, affected=affected, plot=self._pictures.plot(facts))
 
     def _look_for_lost(self, card: Card) -> Card:
         if not card.message:
@@ -106,18 +129,27 @@ class SlackSender:
         return self._stores.cards.get(card.destination, card.incident_id) or card
 
     def _show(self, wanted: Card, facts: CardFacts) -> None:
+        try:
+            self._show_as(wanted, facts)
+        except MessageGoneError:
+            log.warning("card was deleted, posted anew", channel=self._channel, incident_id=wanted.incident_id)
+            self._stores.cards.update(wanted, message="", steps=())
+            self._show_as(replace(wanted, message=""), facts)
+        except PermanentError:
+            if facts.plot is None or not facts.plot.file:
+                raise
+            # What Slack refuses may be the picture: somebody deleted the file, or it is not ready.
+            self._pictures.drop(facts)
+            self._show_as(wanted, replace(facts, plot=self._pictures.plot(facts)))
+
+    def _show_as(self, wanted: Card, facts: CardFacts) -> None:
         message = render_card(facts)
         content = digest({"blocks": message.blocks, "text": message.text})
         ts = wanted.message
-        if ts and content != wanted.content:
-            try:
-                self._client.update(self._channel, ts, message)
-            except MessageGoneError:
-                log.warning("card was deleted, posted anew", channel=self._channel, incident_id=wanted.incident_id)
-                self._stores.cards.update(wanted, message="", steps=())
-                ts = ""
         if not ts:
             ts = self._post(wanted, message)
+        elif content != wanted.content:
+            self._client.update(self._channel, ts, message)
         self._stores.cards.update(
             wanted,
             message=ts,
@@ -128,20 +160,32 @@ class SlackSender:
         )
         NOTIFICATIONS.labels("slack", "shown").inc()
 
+    def _add_picture(self, card: Card, facts: CardFacts) -> None:
+        """After the card itself, which people wait for, and before its thread."""
+        if self._pictures.bring(facts):
+            self._show(card, replace(facts, plot=self._pictures.plot(facts)))
+        else:
+            self._stores.cards.update(card, lease_until=0.0)
+
     def _post(self, wanted: Card, message: Message) -> str:
         # Written before the call: after a crash in it the next try looks for the message before it posts another.
         self._stores.cards.update(wanted, unsure_since=self._now())
         return self._client.post(self._channel, message, wanted.incident_id)
 
-    def _tell(self, card: Card) -> None:
-        rows = [row for row in self._stores.runs.timeline(card.incident_id) if row.row_id not in card.steps]
+    def _tell(self, card: Card, facts: CardFacts) -> None:
+        if facts.snooze is not None:
+            # Quiet: what happens meanwhile is told when the snooze is over, or with the answer that ends it.
+            self._stores.cards.update(card, told=card.wanted, **_success())
+            return
+        told = [*self._stores.runs.timeline(card.incident_id), *_reminders(facts, self._stores, self._now())]
+        rows = [row for row in told if row.row_id not in card.steps]
         batch = rows[:MAX_STEPS]
         ids = [row.row_id for row in batch]
         if batch:
             self._stores.cards.update(card, unsure_since=self._now())
             self._client.reply(self._channel, card.message, "\n".join(map(_step, batch)), ids)
-        told = card.wanted if len(batch) == len(rows) else card.told
-        self._stores.cards.update(card, steps=(*card.steps, *ids), told=told, **_success())
+        reached = card.wanted if len(batch) == len(rows) else card.told
+        self._stores.cards.update(card, steps=(*card.steps, *ids), told=reached, **_success())
         NOTIFICATIONS.labels("slack", "told").inc()
 
     def _later(self, card: Card, first: float) -> dict[str, float]:
@@ -162,11 +206,14 @@ def facts_of(stores: SqlStores, incident_id: str, now: float) -> CardFacts:
         raise PermanentError(f"there is no incident {incident_id!r}")
     asked = stores.approvals.find(incident_id=incident_id, limit=1).items
     request = asked[0] if asked else None
+    status = _status(request, now) if request else None
+    snooze = stores.snoozes.get(request.id) if request and status is ApprovalStatus.PENDING else None
     return CardFacts(
         incident=incident,
         request=request,
-        status=_status(request, now) if request else None,
-        decision=stores.approvals.decision(request.id) if request else None,
+        status=status,
+        snooze=snooze if snooze and snooze.active(now) else None,
+        votes=stores.approvals.votes(request.id) if request else (),
         outcomes=tuple(stores.outcomes.find(incident_id)),
     )
 
@@ -174,6 +221,25 @@ def facts_of(stores: SqlStores, incident_id: str, now: float) -> CardFacts:
 def _status(request: ApprovalRequest, now: float) -> ApprovalStatus:
     due = request.status is ApprovalStatus.PENDING and now >= request.expires_at
     return ApprovalStatus.EXPIRED if due else request.status
+
+
+def _reminders(facts: CardFacts, stores: SqlStores, now: float) -> list[TimelineRow]:
+    """What the thread says when a snooze is over and the question still waits."""
+    request = facts.request
+    snooze = stores.snoozes.get(request.id) if request and facts.waiting else None
+    if request is None or snooze is None or snooze.active(now):
+        return []
+    return [
+        TimelineRow(
+            row_id=f"snooze:{request.id}:{snooze.until:.0f}",
+            incident_id=request.incident_id,
+            run_id=request.run_id,
+            attempt=request.attempt,
+            kind="reminder",
+            text=f"the snooze of {snooze.actor} is over; {request.id} still waits for an answer",
+            at=snooze.until,
+        )
+    ]
 
 
 def _step(row: TimelineRow) -> str:

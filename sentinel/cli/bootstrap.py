@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from api.app import create_app
 from api.parts import ApiParts
 from api.server import run_api as serve_api
+from api.slack_socket import SlackSocket
 from remediation.checkpoints import open_checkpointer, worker_name
 from remediation.consultations import ConsultationLog
 from remediation.executors.opening import open_executors
@@ -68,6 +70,16 @@ def history_of(settings: Settings) -> Iterator[SeriesHistory]:
 
 
 @contextmanager
+def past_of(settings: Settings) -> Iterator[SeriesHistory | None]:
+    """The history for a worker of its own, which shows it on Slack's cards alone; None where another process owns the path."""
+    if not settings.slack.on or settings.stores.history.startswith("chdb:"):
+        yield None
+        return
+    with history_of(settings) as history:
+        yield history
+
+
+@contextmanager
 def memory_of(settings: Settings) -> Iterator[IncidentMemory]:
     """The incident memory; `StorePathBusyError` when another process owns the embedded path."""
     embedder = open_embedder(settings.stores.embedder)
@@ -111,13 +123,15 @@ def run_notary(settings: Settings, stores: SqlStores, stop: threading.Event) -> 
     Notary(stores.audit.heads, signer, anchors, settings.audit, time.time).run(stop)
 
 
-def run_worker(settings: Settings, stores: SqlStores, stop: threading.Event) -> None:
-    """Drive remediation runs until `stop` is set."""
+def run_worker(
+    settings: Settings, stores: SqlStores, stop: threading.Event, history: SeriesHistory | None = None
+) -> None:
+    """Drive remediation runs until `stop` is set. Without a history, pictures on cards begin with the alert."""
     ensure_topics(settings.kafka)
     topics = Topics(settings.kafka.topic_prefix)
     queues = _queues(settings, stores)
     with (
-        _telling(settings, stores, queues) as notifier,
+        _telling(settings, stores, queues, history) as notifier,
         _worker_parts(settings, stores, notifier) as parts,
         open_checkpointer(stores.database) as checkpointer,
         Publisher(settings.kafka) as publisher,
@@ -158,14 +172,16 @@ def _planner(settings: Settings, stores: SqlStores, journal: Journal) -> Iterato
 
 
 @contextmanager
-def _telling(settings: Settings, stores: SqlStores, queues: QueueNotifier) -> Iterator[Notifier]:
+def _telling(
+    settings: Settings, stores: SqlStores, queues: QueueNotifier, history: SeriesHistory | None = None
+) -> Iterator[Notifier]:
     """The log and the queues; and Slack where it is configured. They send in the background meanwhile."""
     with ExitStack() as sending:
         sending.enter_context(queues.sending())
         if not settings.slack.on:
             yield SeveralNotifiers((ConsoleNotifier(), queues))
             return
-        slack = SlackNotifier(settings.slack, stores, time.time)
+        slack = SlackNotifier(settings.slack, stores, time.time, services=settings.services, history=history)
         sending.enter_context(slack.sending())
         yield SeveralNotifiers((ConsoleNotifier(), queues, slack))
 
@@ -183,5 +199,17 @@ def run_api(settings: Settings, stores: SqlStores, history: SeriesHistory | None
     if history is not None:
         probes.append(Probe("history", history.check, required=False))
     parts = ApiParts(stores=stores, now=time.time, history=history, probes=tuple(probes), slack=settings.slack)
-    app = create_app(settings.api, parts)
-    serve_api(app, settings.api.host, settings.api.port, stop, drain_seconds=settings.api.drain_seconds)
+    with _hearing(parts) as heard:
+        app = create_app(settings.api, heard)
+        serve_api(app, settings.api.host, settings.api.port, stop, drain_seconds=settings.api.drain_seconds)
+
+
+@contextmanager
+def _hearing(parts: ApiParts) -> Iterator[ApiParts]:
+    """The parts; with a connection to Slack, and the probe that looks at it, where Slack is heard over one."""
+    if not parts.slack.over_socket:
+        yield parts
+        return
+    socket = SlackSocket(parts.slack, parts)
+    with socket.listening():
+        yield replace(parts, probes=(*parts.probes, Probe("slack", socket.check, required=False)))

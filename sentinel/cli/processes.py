@@ -55,7 +55,7 @@ def up(context: typer.Context, group: Group = 0) -> None:
             Component("pipeline", partial(flows.run_pipeline, settings, history, memory, group)),
             [
                 Component("archive", partial(bootstrap.run_archive, settings, history)),
-                Component("worker", partial(bootstrap.run_worker, settings, stores)),
+                Component("worker", partial(bootstrap.run_worker, settings, stores, history=history)),
                 Component("notary", partial(bootstrap.run_notary, settings, stores)),
                 Component("api", partial(bootstrap.run_api, settings, stores, history)),
             ],
@@ -94,9 +94,9 @@ def worker(context: typer.Context) -> None:
     from sentinel.cli.supervision import Component
 
     settings = start_on_broker(context)
-    with bootstrap.sql_of(settings) as stores:
+    with bootstrap.sql_of(settings) as stores, bootstrap.past_of(settings) as past:
         run_components(
-            Component("worker", partial(bootstrap.run_worker, settings, stores)),
+            Component("worker", partial(bootstrap.run_worker, settings, stores, history=past)),
             [Component("notary", partial(bootstrap.run_notary, settings, stores))],
         )
 

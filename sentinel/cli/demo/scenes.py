@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sentinel.alerts import AlertState, Resolution, WindowVerdict
 from sentinel.api_types import IncidentView
 from sentinel.approvals import ApprovalRequest, ApprovalStatus
+from sentinel.cli.demo.cards import expect_card
 from sentinel.cli.demo.expectations import Expectations
 from sentinel.cli.demo.stories import Story
 from sentinel.cli.demo.world import APPROVER, World
@@ -17,8 +18,8 @@ from sentinel.outcomes import Outcome, Result
 from sentinel.plans import PolicyAnswer
 from sentinel.safety import GLOBAL, BreakerState
 
-Answer = Callable[[ApprovalRequest], None]
-"""How a question is answered: by the demo itself, or by the user (`--manual`)."""
+Answer = Callable[[ApprovalRequest], str]
+"""How a question is answered, by the demo itself or by the user (`--manual`); returns the actor of the decision."""
 
 _CALM = 600.0
 """Event seconds of quiet between two scenes, so that the detectors see normal windows again."""
@@ -115,7 +116,7 @@ def bad_deploy(stage: Stage, scene: str, service: str, before: Story | None = No
     expect(scene, "policy asks a person", request.verdict.answer is PolicyAnswer.ASK, request.verdict.reasons)
     planned = [(action.type, action.target.name) for action in request.plan.actions]
     expect(scene, "the plan is a roll-back", planned == [("rollback", service)], planned)
-    stage.answer(request)
+    approver = stage.answer(request)
     outcome = stage.outcomes_of(story, 1)[0]
     view = stage.resolved(story)
     _expect_first_suspect(stage, scene, view, service)
@@ -125,7 +126,8 @@ def bad_deploy(stage: Stage, scene: str, service: str, before: Story | None = No
     _expect_one_incident(stage, scene, story)
     decisions = [one.decision for one in view.approvals if one.decision is not None]
     names = [decision.actor for decision in decisions]
-    expect(scene, "the approver's name is on the decision", names == [APPROVER], names)
+    expect(scene, "the approver's name is on the decision", names == [approver], names)
+    expect_card(stage.world, stage.expectations, scene, story.incident_id, stage.say)
     if before is not None:
         _expect_remembered(stage, scene, story, request, before)
     return story

@@ -9,6 +9,7 @@ from sentinel.audit_anchor import AnchorFile
 from sentinel.audit_chain import verify
 from sentinel.audit_verdict import AuditVerdict
 from sentinel.cli.bootstrap import anchor_of, sql_of
+from sentinel.cli.demo.cards import picture_path
 from sentinel.cli.demo.expectations import Expectations
 from sentinel.cli.demo.programme import HistoryRate
 from sentinel.cli.demo.stories import Story
@@ -62,6 +63,16 @@ def print_summary(telling: Telling, expectations: Expectations, state: Path, sec
         highlight=False,
     )
     _print_next(telling, config)
+    _print_pictures(state)
+
+
+def _print_pictures(state: Path) -> None:
+    """Where the pictures of the Slack card are; drawn here, from what was sent."""
+    found = [path for name in ("asked", "verified") if (path := picture_path(state, name)).exists()]
+    if found:
+        console.print("The Slack card, drawn here from the blocks that were sent (not a picture of Slack):")
+        for path in found:
+            console.print(f"  {path}", highlight=False, soft_wrap=True)
 
 
 def _print_counts(telling: Telling) -> None:

@@ -1,7 +1,8 @@
-"""The demo's world: broker, fleet and Sentinel as real processes, and the clients that watch and drive them."""
+"""The demo's world: broker, fleet and Sentinel as real processes, a stand-in for Slack, and the clients that watch them."""
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import socket
 import time
@@ -18,6 +19,7 @@ from sentinel.api_client import ApiClient
 from sentinel.approvals import ApprovalRequest, ApprovalStatus, Role
 from sentinel.cli.children import Children, free_port
 from sentinel.cli.demo.fleet_client import FleetClient
+from sentinel.cli.demo.slack_stand_in import SlackStandIn
 from sentinel.cli.keys import make_key
 from sentinel.cli.settings import SHIPPED
 from sentinel.errors import PermanentError, TransientError
@@ -42,6 +44,7 @@ class World:
     children: Children
     config: Path
     key: str
+    slack: SlackStandIn
 
     def until(self, what: str, look: Callable[[], T | None], seconds: float = _PATIENCE) -> T:
         """Look until there is something; `PermanentError` says what did not happen in `seconds` of wall time."""
@@ -93,9 +96,11 @@ def open_world(state: Path, overrides: dict[str, Any], say: Callable[[str], None
     key, sha256 = make_key()
     ports = {name: free_port() for name in ("broker", "fleet", "api")}
     config = state / "sentinel.yaml"
-    config.write_text(yaml.safe_dump(_configuration(state, ports, sha256, overrides), sort_keys=False))
+    slack = SlackStandIn(secrets.token_hex(16))
     base = ["--config", str(config)]
-    with Children(state / "logs") as children:
+    with slack.serving(), Children(state / "logs") as children:
+        runs = _merge({"slack": slack.settings()}, overrides)
+        config.write_text(yaml.safe_dump(_configuration(state, ports, sha256, runs), sort_keys=False))
         say(f"starting the broker, Sentinel and the fleet; logs are in {state / 'logs'}")
         children.start("broker", [*base, "broker"])
         _wait_for_port(children, ports["broker"])
@@ -105,7 +110,7 @@ def open_world(state: Path, overrides: dict[str, Any], say: Callable[[str], None
         children.wait_for_url(f"http://127.0.0.1:{ports['fleet']}/v1/clock", 60.0)
         fleet = FleetClient(f"http://127.0.0.1:{ports['fleet']}")
         with ApiClient(f"http://127.0.0.1:{ports['api']}", key) as api:
-            yield World(fleet, api, children, config, key)
+            yield World(fleet, api, children, config, key, slack)
         fleet.close()
 
 

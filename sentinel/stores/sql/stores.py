@@ -12,6 +12,7 @@ from sentinel.stores.sql.alerts import AlertStore
 from sentinel.stores.sql.approvals import ApprovalStore
 from sentinel.stores.sql.audit import AuditLog
 from sentinel.stores.sql.breakers import BreakerStore
+from sentinel.stores.sql.card_pictures import CardPictureStore
 from sentinel.stores.sql.cards import CardStore
 from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.edits import EditStore
@@ -23,6 +24,7 @@ from sentinel.stores.sql.outcomes import OutcomeStore
 from sentinel.stores.sql.projection import Projection
 from sentinel.stores.sql.runs import RunStore
 from sentinel.stores.sql.seen_requests import SeenRequests
+from sentinel.stores.sql.snoozes import SnoozeStore
 from sentinel.stores.sql.steps import StepStore
 from sentinel.stores.sql.targets import TargetLeases
 
@@ -43,6 +45,8 @@ class SqlStores:
     outcomes: OutcomeStore
     steps: StepStore
     cards: CardStore
+    pictures: CardPictureStore
+    snoozes: SnoozeStore
     notifications: NotificationStore
     seen: SeenRequests
     audit: AuditLog
@@ -61,7 +65,7 @@ class SqlStores:
 
         While `kill_switch_file` exists the kill switch is on. `proof`: see `AuditLog`.
         """
-        incidents, alerts = IncidentStore(database), AlertStore(database)
+        incidents, alerts, cards = IncidentStore(database), AlertStore(database), CardStore(database)
         approvals = ApprovalStore(database)
         audit = AuditLog(database, AnchorFile(anchor) if anchor else None, proof)
         return cls(
@@ -76,7 +80,9 @@ class SqlStores:
             targets=TargetLeases(database),
             outcomes=OutcomeStore(database),
             steps=StepStore(database),
-            cards=CardStore(database),
+            cards=cards,
+            pictures=CardPictureStore(database),
+            snoozes=SnoozeStore(database, cards),
             notifications=NotificationStore(database, audit),
             seen=SeenRequests(database),
             audit=audit,
