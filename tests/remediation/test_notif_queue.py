@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,10 @@ from tests.remediation.notif_world import Obedient, notice, queues, send
 from tests.remediation.world import bad_deploy, later
 
 LEASE = Obedient.deadline + MARGIN
+
+
+class Killed(BaseException):
+    """The process is gone: nothing may catch this."""
 
 
 @pytest.fixture
@@ -46,12 +51,12 @@ def test_a_worker_that_died_in_the_delivery_loses_nothing_and_repeats_under_the_
     class Dying(Obedient):
         def deliver(self, notification, **how):
             super().deliver(notification, **how)
-            raise KeyboardInterrupt
+            raise Killed
 
     first = Dying()
     notifier = queues(known, first)
     notifier.notify(notice())
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         send(notifier)
     second = Obedient()
     again = queues(known, second)
@@ -135,12 +140,12 @@ def test_a_defect_in_one_body_is_dead_and_stops_nothing(known):
 def test_a_delivery_that_kills_every_worker_ends_as_dead(known):
     class Deadly(Obedient):
         def deliver(self, notification, **how):
-            raise KeyboardInterrupt
+            raise Killed
 
     notifier = queues(known, Deadly(), max_attempts=2)
     notifier.notify(notice())
     for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Killed):
             send(notifier)
         known.clock.at += LEASE
     send(notifier)
@@ -255,6 +260,34 @@ def test_senders_run_in_the_background_a_stuck_destination_holds_up_neither_runs
     shown = totals(render()[0].decode())
     assert shown["sentinel_notifications_delay_seconds_count"] >= 4
     assert "sentinel_notifications_waiting" in shown
+
+
+@pytest.mark.slow
+def test_a_sender_goes_on_when_the_database_is_back(known):
+    class Away:
+        """The database does not answer at first."""
+
+        def __init__(self, inner):
+            self.inner, self.left = inner, 3
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+        def take(self, *args, **how):
+            self.left -= 1
+            if self.left >= 0:
+                raise TransientError("database: away")
+            return self.inner.take(*args, **how)
+
+    known.clock = time.time
+    ops = Obedient()
+    queues(known, ops).notify(notice())
+    known.stores = replace(known.stores, notifications=Away(known.stores.notifications))
+    with queues(known, ops, poll=0.01).sending():
+        end = time.monotonic() + 20
+        while not ops.got and time.monotonic() < end:
+            time.sleep(0.01)
+    assert len(ops.got) == 1
 
 
 def test_two_workers_send_nothing_twice(known):
