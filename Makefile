@@ -1,7 +1,7 @@
 # Every target sets itself up: .venv from the system's Python 3.11 or 3.12, uv into it, and what the lock files say.
 # PYTHON=/path/to/python3.12 chooses another interpreter for a new .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit check bench lock lock-upgrade lock-check hooks clean
+.PHONY: help demo test test-unit test-crash check bench lock lock-upgrade lock-check hooks clean
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
 
@@ -21,6 +21,9 @@ test: $(dev) ## every test; starts the brokers, the PostgreSQL and the Kubernete
 
 test-unit: $(dev) ## the tests that need no service and take no time
 	@$(bin)/python -m pytest -m "not slow and not kafka and not postgres and not kubernetes" $(ARGS)
+
+test-crash: $(dev) ## a worker dies at every place where something leaves it, in process and by kill -9; takes an hour
+	@SENTINEL_CRASHES=all $(bin)/python -m pytest tests/remediation/test_crashes.py tests/chaos/test_crash_points.py $(ARGS)
 
 check: $(dev) ## style, types, imports between rooms, generated files, lock files
 	$(bin)/ruff check

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -16,12 +17,15 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from sentinel.errors import StorePathBusyError
+from sentinel.errors import PermanentError, StorePathBusyError, TransientError
 from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.driver import driver_errors, open_pool
 
 SUFFIX = ".checkpoints"
 """Put behind the SQLite database's file name: the saver's own file, so that neither waits for the other's writes."""
+
+SETUP_PAUSES = (0.2, 0.5, 1.0, 2.0)
+"""Seconds before the checkpoints' tables are looked for again, when another worker was creating them."""
 
 POOL_SIZE = 4
 """Connections to PostgreSQL for checkpoints. The saver takes them one at a time; the others replace broken ones."""
@@ -68,8 +72,7 @@ def open_checkpointer(database: Database) -> Iterator[BaseCheckpointSaver[str]]:
         with open_pool(database, POOL_SIZE) as pool:
             saver = _FencedPostgresSaver(pool)
             saver.database = database
-            with driver_errors():
-                saver.setup()
+            _set_up(saver)
             yield saver
         return
     path = Path(f"{database.url.database}{SUFFIX}")
@@ -85,6 +88,23 @@ def open_checkpointer(database: Database) -> Iterator[BaseCheckpointSaver[str]]:
             yield sqlite_saver
         finally:
             connection.close()
+
+
+def _set_up(saver: PostgresSaver) -> None:
+    """Create the saver's tables. Of two workers that start at once on a new database one fails, and finds them next time.
+
+    No lock: the saver builds indices concurrently, and those wait for whoever waits for a lock.
+    """
+    for pause in SETUP_PAUSES:
+        try:
+            with driver_errors():
+                saver.setup()
+        except (PermanentError, TransientError):
+            sleep(pause)
+        else:
+            return
+    with driver_errors():
+        saver.setup()
 
 
 @contextmanager
