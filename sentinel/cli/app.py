@@ -27,6 +27,7 @@ from sentinel.cli import (
     scraping,
 )
 from sentinel.cli.demo import command as demo
+from sentinel.cli.tuning import commands as tuning
 
 app = typer.Typer(
     name="sentinel",
@@ -64,7 +65,7 @@ def main_options(
     context.obj = config
 
 
-for part in (demo, processes, scraping, data, configuration, explain, score, policy, aws, replay_incident):
+for part in (demo, processes, scraping, data, configuration, explain, score, tuning, policy, aws, replay_incident):
     part.register(app)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(approvals.app, name="approvals")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sentinel.cli.archived import Archive, open_archive
 from sentinel.cli.options import Json, settings_of
 from sentinel.cli.output import EXIT_FAILED, EXIT_USAGE, at, exit_codes, fail, print_json, say
-from sentinel.errors import StorePathBusyError, TransientError
 
 if TYPE_CHECKING:
     from operators.explanations import Explanation
@@ -22,14 +18,6 @@ if TYPE_CHECKING:
 
 _HISTORY = 15 * 86400.0
 """Seconds before the window that are read: two whole weeks for the hour of the week, and a day."""
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Where recorded points come from: the store itself, or the API of the process that owns it."""
-
-    find: Callable[[str, str], list[Series]]
-    read: Callable[[Series, float, float], tuple[list[float], list[float]]]
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +41,7 @@ def explain(
 
     settings = settings_of(context)
     moment = None if subject.startswith("inc-") else _moment(metric, when)
-    with _archive(settings) as archive:
+    with open_archive(settings) as archive:
         asked = _of_incident(settings, subject) if moment is None else _series(archive, subject, metric, moment)
         found = []
         for series, then in asked:
@@ -99,37 +87,3 @@ def _moment(metric: str, when: str) -> float:
     except ValueError:
         fail(f"--at {when!r} is not an RFC 3339 time such as 2026-11-16T09:10:00Z", EXIT_USAGE)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-@contextmanager
-def _archive(settings: Settings) -> Iterator[Archive]:
-    """The history itself or, while another process owns its embedded path, that process's API."""
-    from sentinel.cli.bootstrap import history_of
-
-    try:
-        with history_of(settings) as history:
-
-            def read(series: Series, start: float, end: float) -> tuple[list[float], list[float]]:
-                data = history.read(series, start, end)
-                return data.times.tolist(), data.values.tolist()
-
-            yield Archive(history.find_series, read)
-    except StorePathBusyError as busy:
-        with _over_api(settings, busy) as archive:
-            yield archive
-
-
-@contextmanager
-def _over_api(settings: Settings, busy: StorePathBusyError) -> Iterator[Archive]:
-    from sentinel.api_client import ApiClient
-
-    key = os.environ.get("SENTINEL_API_KEY", "")
-    if not key:
-        raise TransientError(f"{busy}. Or set SENTINEL_API_KEY, to ask the API of that process") from busy
-    with ApiClient(f"http://{settings.api.host}:{settings.api.port}", key) as client:
-
-        def read(series: Series, start: float, end: float) -> tuple[list[float], list[float]]:
-            data = client.series_data(series.key, start=start, end=end)
-            return list(data.times), list(data.values)
-
-        yield Archive(lambda service, name: [one.series for one in client.series(service=service, name=name)], read)

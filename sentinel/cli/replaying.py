@@ -63,7 +63,7 @@ class Naming:
 
     def series_of(self, file: Path) -> Series:
         """The series of one file."""
-        labels = _labels_of(file)
+        labels = labels_of(file)
         service = self.service or labels.service or file.stem
         return Series.of(self.metric or labels.metric or "value", {"service": service})
 
@@ -123,7 +123,7 @@ def replay_recordings(files: Sequence[Path], naming: Naming, settings: Settings 
             produced = produce_recordings(chosen.kafka, files, naming)
             flows.run_to_end(chosen)
             incidents = _incidents(chosen.kafka)
-    return Replayed(recordings, [_labels_of(file).faults for file in files], produced, incidents)
+    return Replayed(recordings, [labels_of(file).faults for file in files], produced, incidents)
 
 
 def print_replay(found: Replayed) -> None:
@@ -176,7 +176,7 @@ def _incidents(kafka: KafkaSettings) -> list[Incident]:
     return sorted(latest.values(), key=lambda incident: incident.opened_at)
 
 
-def _labels_of(file: Path) -> Labels:
+def labels_of(file: Path) -> Labels:
     """What `labels.json` beside the file says of it; raises `PermanentError` when it cannot be read."""
     beside = file.parent / LABELS
     if not beside.exists():
