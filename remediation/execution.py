@@ -15,10 +15,11 @@ from remediation.learning import claim_probes, learn
 from remediation.orders import Order, Stop, refusal, targets_of
 from remediation.parts import Parts
 from remediation.rehearsal import rehearse
+from remediation.sharing import give_back, take
 from remediation.watching import guarded
 from remediation.worsening import look
 from sentinel.canonical import plain, short_id
-from sentinel.errors import PermanentError, RefusedError
+from sentinel.errors import PermanentError, RefusedError, TransientError
 from sentinel.metrics import ACTIONS_APPLIED
 from sentinel.plans import Action, Preview
 from sentinel.runs import LedgerEntry, LedgerStatus
@@ -167,16 +168,35 @@ class _Step:
             inverse=self.executor.inverse(self.action, before),
             started_at=self.parts.now(),
         )
-        text = self.executor.describe(self.action)
+        self._take_shared()
+        try:
+            return self._write_intent(entry)
+        except _StoppedError:
+            give_back(self.parts, about, self.action)
+            raise
+
+    def _take_shared(self) -> None:
+        """Count it where several Sentinels count together, which the database cannot do in its transaction."""
+        approved = bool(self.order.request_id)
+        try:
+            full = take(self.parts, self.order.about, self.action, approved=approved)
+        except TransientError as error:
+            raise _StoppedError(Stop.EXPIRED, f"nothing runs by itself without the shared limits: {error}") from error
+        if full:
+            raise _StoppedError(Stop.DENIED, "; ".join(full))
+
+    def _write_intent(self, entry: LedgerEntry) -> LedgerEntry:
+        text, before = self.executor.describe(self.action), dict(entry.pre_state)
+        before.pop(VERSION_FIELD)
         with self.parts.stores.database.write():
             self.parts.stores.breakers.lock()
             if problem := refusal(self.parts, self.order):
                 raise _StoppedError(*problem)
             self._take_targets()
-            claim_probes(self.parts, about, self.action)
+            claim_probes(self.parts, self.order.about, self.action)
             stored, fresh = self.parts.stores.ledger.begin(replace(entry, epoch=self.epoch))
             if fresh:
-                self._tell("executing", text, details={"before": before.fields})
+                self._tell("executing", text, details={"before": before})
         return stored
 
     def _refuse_busy(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from pydantic import Field
 
@@ -51,19 +51,40 @@ class Deed:
     action: Action
 
 
+class SharedLimiter(Protocol):
+    """Counts actions over Sentinels that do not share a database. Raises `TransientError` when it cannot be asked."""
+
+    def take(self, name: str, action: Action, limits: Sequence[RateLimit], now: float) -> tuple[str, ...]:
+        """Count an action that is about to begin at `now` (wall time), in all limits or in none, at once for all callers.
+
+        Returns the limits that it would break. The same name again is no second action.
+        """
+
+    def give_back(self, name: str, action: Action, limits: Sequence[RateLimit]) -> None:
+        """Uncount an action that did not begin after all."""
+
+    def check(self) -> str:
+        """Return when it can be asked."""
+
+
 def exceeded(
     action: Action, earlier: Sequence[Action], deeds: Sequence[Deed], limits: Sequence[RateLimit], now: float
 ) -> list[str]:
     """The limits that `action` would break. `earlier` are the actions of its own plan that come before it."""
     reasons = []
     for limit in limits:
-        mine = _counted(action, limit.per)
+        mine = counted(action, limit.per)
         recent = [deed.action for deed in deeds if deed.at > now - limit.seconds]
-        done = sum(_counted(one, limit.per) == mine for one in (*recent, *earlier))
+        done = sum(counted(one, limit.per) == mine for one in (*recent, *earlier))
         if done >= limit.count:
-            of = f" of {limit.per} {mine}" if mine else ""
-            reasons.append(f"rate limit: {done} actions{of} within {limit.seconds:g} s, and {limit.count} may be")
+            reasons.append(over(limit, mine, done))
     return reasons
+
+
+def over(limit: RateLimit, mine: str, done: int) -> str:
+    """The reason of a limit that is used up; `mine` is what it counts together, see `counted`."""
+    of = f" of {limit.per} {mine}" if mine else ""
+    return f"rate limit: {done} actions{of} within {limit.seconds:g} s, and {limit.count} may be"
 
 
 def longest(limits: Sequence[RateLimit]) -> float:
@@ -71,7 +92,8 @@ def longest(limits: Sequence[RateLimit]) -> float:
     return max((limit.seconds for limit in limits), default=0.0)
 
 
-def _counted(action: Action, per: Per) -> str:
+def counted(action: Action, per: Per) -> str:
+    """What an action is counted as: actions with the same text are counted together."""
     match per:
         case Per.TYPE:
             return action.type

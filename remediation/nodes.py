@@ -6,6 +6,8 @@ done before an `interrupt`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from langgraph.types import interrupt
 
 from remediation import evidence, rollback
@@ -21,6 +23,7 @@ from remediation.questions import Questions
 from remediation.recording import failed_attempt, make_outcome
 from remediation.rehearsal import rehearse
 from remediation.settings import Mode
+from remediation.sharing import away
 from remediation.state import RunState, about, new_attempt, not_executed, order_of, plan_of, read, watched
 from remediation.steps import Analysing, Deciding, Planning
 from remediation.trail import Trail
@@ -104,7 +107,7 @@ class Nodes:
             previews = tuple(rehearse(parts, action) for action in plan.actions)
         except PermanentError as error:
             return not_executed(f"the dry run was refused: {error}", again=True)
-        conditions = read_conditions(parts, about(state), plan)
+        conditions = replace(read_conditions(parts, about(state), plan), uncounted=away(parts))
         decided = self._trail.run(state, Deciding(plan=plan, previews=previews, conditions=conditions))
         verdict, digest = decided.verdict, decided.digest
         text = f"{verdict.answer}: {'; '.join(verdict.reasons)}"

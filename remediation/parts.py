@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from remediation.executors.dry_run import DryRunExecutor
 from remediation.executors.protocol import Executor
 from remediation.journal import Journal
+from remediation.limits import SharedLimiter
 from remediation.notifiers.protocol import Notifier
 from remediation.planners.protocol import Planner
 from remediation.settings import RemediationSettings
@@ -19,7 +20,10 @@ from sentinel.stores.sql.stores import SqlStores
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The parts of remediation. `now` is wall time in seconds; `executors` by the backend that targets name."""
+    """The parts of remediation. `now` is wall time in seconds; `executors` by the backend that targets name.
+
+    `limiter` counts beside the ledger what several Sentinels may do together; None where each is alone.
+    """
 
     settings: RemediationSettings
     services: ServiceCatalogue
@@ -29,6 +33,7 @@ class Parts:
     notifier: Notifier
     journal: Journal
     now: Callable[[], float]
+    limiter: SharedLimiter | None = None
 
     def executor(self, target: Target) -> Executor:
         """The executor of a target, one that only looks when policy says dry run.

@@ -27,7 +27,7 @@ class Conditions:
 
     `breakers` by scope; one that is missing is open. `deeds` are the actions that began lately, those of the attempt
     that asks left out. `attempt` names that one: it may be a probe. `rejected`: a person has rejected a plan of
-    this run.
+    this run. `uncounted`: why the limits that several Sentinels share cannot be read; empty when they can.
     """
 
     now: float
@@ -36,6 +36,7 @@ class Conditions:
     deeds: Sequence[Deed] = ()
     attempt: str = ""
     rejected: bool = False
+    uncounted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,9 @@ def decide_plan(
     version = policy_version(settings)
     if plan.actions and plan.planner not in settings.trusted_planners:
         reason = f"planner: what {plan.planner} proposes is always asked"
+        verdicts.append(PolicyVerdict(answer=PolicyAnswer.ASK, reasons=(reason,), policy_version=version))
+    if conditions.uncounted:
+        reason = f"rate limit: the shared counts cannot be read, so a person is asked ({conditions.uncounted})"
         verdicts.append(PolicyVerdict(answer=PolicyAnswer.ASK, reasons=(reason,), policy_version=version))
     if conditions.rejected:
         reason = "rejection: a person has rejected a plan of this run, so every further one is asked"

@@ -53,6 +53,9 @@ class StoreSettings(Section):
     `postgresql://user:password@host/database`. The graph's checkpoints live beside it."""
     audit_anchor: str = "audit-anchor.jsonl"
     """File outside the database that records the head of the audit chain, relative to `state_dir`."""
+    redis: str = ""
+    """Redis that counts rate limits over Sentinels that do not share a database, such as `redis://host:6379/0`. It is
+    never the truth: while it is away nothing runs without a person, and approved actions go by the ledger. Default none."""
     embedder: str = "minilm"
     """`minilm` (a small ONNX model, 4 ms a text) or `hashed` (word and character n-grams, no model, 0.06 ms)."""
 

@@ -36,6 +36,7 @@ from remediation.planners.llm_probes import PROBE_FILE, check_outcome, start_pro
 from remediation.planners.protocol import Planner
 from remediation.planners.runbook import RunbookPlanner
 from remediation.publishing import Outbox
+from remediation.redis_limits import RedisLimiter
 from remediation.runbooks import load_runbooks
 from remediation.worker import Worker
 from sentinel import logs
@@ -146,7 +147,11 @@ def run_worker(
 def _worker_parts(settings: Settings, stores: SqlStores, notifier: Notifier) -> Iterator[Parts]:
     remediation = settings.remediation
     journal = Journal(stores, time.time, remediation.hash)
-    with _planner(settings, stores, journal) as planner, open_executors(remediation.executor) as executors:
+    with (
+        _planner(settings, stores, journal) as planner,
+        open_executors(remediation.executor) as executors,
+        _limiter(settings) as limiter,
+    ):
         yield Parts(
             settings=remediation,
             services=settings.services,
@@ -156,7 +161,18 @@ def _worker_parts(settings: Settings, stores: SqlStores, notifier: Notifier) -> 
             notifier=notifier,
             journal=journal,
             now=time.time,
+            limiter=limiter,
         )
+
+
+@contextmanager
+def _limiter(settings: Settings) -> Iterator[RedisLimiter | None]:
+    """Redis where it is configured; connects at the first call."""
+    if not settings.stores.redis:
+        yield None
+        return
+    with closing(RedisLimiter(settings.stores.redis, settings.kafka.topic_prefix)) as limiter:
+        yield limiter
 
 
 @contextmanager
@@ -198,10 +214,13 @@ def run_api(settings: Settings, stores: SqlStores, history: SeriesHistory | None
         probes.append(Probe("models", lambda: check_outcome(resolve(settings.state, PROBE_FILE)), required=False))
     if history is not None:
         probes.append(Probe("history", history.check, required=False))
-    parts = ApiParts(stores=stores, now=time.time, history=history, probes=tuple(probes), slack=settings.slack)
-    with _hearing(parts) as heard:
-        app = create_app(settings.api, heard)
-        serve_api(app, settings.api.host, settings.api.port, stop, drain_seconds=settings.api.drain_seconds)
+    with _limiter(settings) as limiter:
+        if limiter is not None:
+            probes.append(Probe("redis", limiter.check, required=False))
+        parts = ApiParts(stores=stores, now=time.time, history=history, probes=tuple(probes), slack=settings.slack)
+        with _hearing(parts) as heard:
+            app = create_app(settings.api, heard)
+            serve_api(app, settings.api.host, settings.api.port, stop, drain_seconds=settings.api.drain_seconds)
 
 
 @contextmanager

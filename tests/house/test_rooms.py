@@ -48,6 +48,7 @@ PLANTS: dict[str, dict[str, str]] = {
     "home-plots": {"api/planted.py": "import matplotlib"},
     "home-pictures": {"remediation/planted.py": "import PIL"},
     "home-signing": {"sentinel/planted.py": "import cryptography"},
+    "home-redis": {"api/planted.py": "import redis"},
     "home-later": {"remediation/planted.py": "import groq"},
     # Not directly: the pure room reaches the client through the client's home.
     "operators-without-clients": {

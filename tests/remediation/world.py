@@ -127,7 +127,17 @@ class World:
     follow = None
 
     def __init__(
-        self, database, open_saver, config=None, *, planner=None, executor=None, trusted=True, owner="test", ticks=None
+        self,
+        database,
+        open_saver,
+        config=None,
+        *,
+        planner=None,
+        executor=None,
+        trusted=True,
+        owner="test",
+        ticks=None,
+        limiter=None,
     ):
         self.clock, self.fleet = Clock(), FleetDouble(*CATALOGUE.services)
         self.owner, self.ticks = owner, ticks or self.clock
@@ -136,7 +146,7 @@ class World:
         self.planner = planner or RunbookPlanner(load_runbooks(RUNBOOKS))
         self.stores = SqlStores.over(database)
         self.executor = executor(self.fleet.executor()) if executor else self.fleet.executor()
-        self._open_saver = open_saver
+        self._open_saver, self.limiter = open_saver, limiter
         if trusted and self.settings.policy.mode is Mode.AUTO:
             trust(database.url.render_as_string(hide_password=False))
         self.restart()
@@ -152,6 +162,7 @@ class World:
             notifier=self.notices,
             journal=journal,
             now=self.clock,
+            limiter=self.limiter,
         )
         self.graph = build_graph(self.parts, self._open_saver())
         source = Source(self.log, self.stores.projection.offsets(CONSUMER))

@@ -16,6 +16,8 @@ from tests.services import postgres
 from tests.services.aws_double import serve_moto
 from tests.services.clickhouse_http import ClickHouseServer
 from tests.services.processes import free_port, unavailable
+from tests.services.redis_server import RedisServer
+from tests.services.redis_server import why_missing as redis_missing
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +99,14 @@ def moto_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """One AWS for the whole run (moto's server): give your objects names of their own, and a proxy in front of it."""
     with serve_moto(tmp_path_factory.mktemp("moto")) as port:
         yield port
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One Redis for a module, which may `stop` and `start` it: give your keys a prefix of their own."""
+    if reason := redis_missing():
+        unavailable(reason)
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
