@@ -18,6 +18,7 @@ from sentinel.cli import (
     explain,
     incidents,
     keys,
+    kubernetes,
     notifications,
     policy,
     processes,
@@ -65,7 +66,20 @@ def main_options(
     context.obj = config
 
 
-for part in (demo, processes, scraping, data, configuration, explain, score, tuning, policy, aws, replay_incident):
+for part in (
+    demo,
+    processes,
+    scraping,
+    data,
+    configuration,
+    explain,
+    score,
+    tuning,
+    policy,
+    aws,
+    kubernetes,
+    replay_incident,
+):
     part.register(app)
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(approvals.app, name="approvals")
