@@ -32,6 +32,7 @@ _ERRORS = {
     "denied": (403, "AccessDenied", "you may not"),
     "expired": (400, "ExpiredToken", "the token has expired"),
 }
+_LOOKS = ("DescribeInstances", "DescribeServices", "DescribeAutoScalingGroups")
 _CHANGES = ("RebootInstances", "StopInstances", "StartInstances", "UpdateService", "SetDesiredCapacity")
 
 
@@ -41,6 +42,8 @@ class AwsDouble:
 
     `lag` answers show as under way what is done; `impaired` shows failing status checks, `rollout` a state of roll-outs.
     `calls` are the operations asked for, `signers` who signed them, `effects` the changes that moto made.
+    `replaced` by operation: answers that are given instead of moto's, one for each call; empty text for moto's own.
+    `stale` answers to looks are the last ones from before: AWS is only in the end consistent.
     `meanwhile` is called once before the next call of an operation reaches moto: what somebody else does just then.
     """
 
@@ -50,8 +53,11 @@ class AwsDouble:
     meanwhile: dict[str, Callable[[], object]] = field(default_factory=dict)
     seconds: float = 0.0
     lag: int = 0
+    stale: int = 0
     impaired: bool = False
     rollout: str = ""
+    replaced: dict[str, list[str]] = field(default_factory=dict)
+    seen: dict[str, bytes] = field(default_factory=dict)
     signers: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     effects: Counter[str] = field(default_factory=Counter)
@@ -73,7 +79,9 @@ class AwsDouble:
         self.calls.clear()
         self.effects.clear()
         self.signers.clear()
-        self.seconds, self.lag, self.impaired, self.rollout = 0.0, 0, False, ""
+        self.seen.clear()
+        self.replaced.clear()
+        self.seconds, self.lag, self.stale, self.impaired, self.rollout = 0.0, 0, 0, False, ""
 
     def fault(self, operation: str) -> str:
         """The fault of this call; used up by it."""
@@ -117,6 +125,7 @@ class _Proxy(BaseHTTPRequestHandler):
             if fault == "lost":
                 self._drop()
             else:
+                answer = self._stale(operation, answer)
                 self._answer(status, headers, self._lagging(operation, self._bad(operation, answer)))
 
     def _forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
@@ -129,6 +138,20 @@ class _Proxy(BaseHTTPRequestHandler):
             return response.status, dict(response.getheaders()), response.read()
         finally:
             connection.close()
+
+    def _stale(self, operation: str, answer: bytes) -> bytes:
+        """The answer from before a change, as long as there are stale ones left."""
+        double = self.double
+        if waiting := double.replaced.get(operation):
+            return waiting.pop(0).encode() or answer
+        if operation not in _LOOKS:
+            return answer
+        if double.stale and double.effects and operation in double.seen:
+            double.stale -= 1
+            return double.seen[operation]
+        if not double.effects:
+            double.seen[operation] = answer
+        return answer
 
     def _bad(self, operation: str, answer: bytes) -> bytes:
         """What moto never shows."""

@@ -71,12 +71,12 @@ class InstanceResource:
             raise RefusedError(
                 "managed", f"{self.text} belongs to the Auto Scaling group {group}, which would replace it"
             )
-        try:
-            getattr(self._writing(), _CALLS[action.type])(InstanceIds=[self._id], DryRun=True)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "DryRunOperation":
-                return
-            with told(f"dry run of {action.type} {self.text}"):
+        with told(f"dry run of {action.type} {self.text}"):
+            try:
+                getattr(self._writing(), _CALLS[action.type])(InstanceIds=[self._id], DryRun=True)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "DryRunOperation":
+                    return
                 raise
         raise PermanentError(f"aws: the dry run of {action.type} on {self.text} was not answered as one")
 

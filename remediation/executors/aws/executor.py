@@ -169,7 +169,8 @@ class AwsExecutor:
     def _begin(self, resource: Resource, action: Action, version: str, key: str, live: Look) -> _Act:
         """Act for the first time."""
         _expect(action, live.fields, version)
-        return self._send(resource, action, _Act(key, self._now(), live.fields, resource.wanted(action, live.fields)))
+        act = _Act(key, self._now(), live.fields, resource.wanted(action, live.fields))
+        return self._send(resource, action, act, live.marks.get(KEY, ""))
 
     def _resume(self, resource: Resource, action: Action, version: str, live: Look) -> _Act:
         """Find out what became of the act that was marked before; send it again only where that cannot act twice."""
@@ -185,34 +186,40 @@ class AwsExecutor:
             return act
         if self._now() < act.begun + _CONSISTENT:
             raise TransientError(f"aws: {describe(action)} does not show yet")
-        return self._send(resource, action, replace(act, begun=self._now()))
+        return self._send(resource, action, replace(act, begun=self._now()), act.key)
 
-    def _send(self, resource: Resource, action: Action, act: _Act) -> _Act:
-        """Mark, look once more, and send it once."""
+    def _send(self, resource: Resource, action: Action, act: _Act, earlier: str) -> _Act:
+        """Mark, look once more, and send it once. `earlier` is the key that the target was marked with."""
         resource.rehearse(action)
         marks = {KEY: act.key, BEGUN: f"{act.begun:.3f}", BEFORE: pack(act.before), ANSWERED: _NOT_YET}
         if REBOOTED in act.wanted:
             marks[REBOOTED] = marks[BEGUN]
         resource.mark(marks)
         self._marked.add(act.key)
-        self._still(resource, action, act)
+        try:
+            self._still(resource, action, act, earlier)
+        except TransientError:
+            _not_sent(resource, action, act)
+            raise
         try:
             resource.act(action, act.wanted)
         except UnansweredError:
             raise
         except SentinelError:
-            if action.type in _ONCE:
-                resource.mark({ANSWERED: REFUSED, **_unmarked(act)})
+            _not_sent(resource, action, act)
             raise
         if action.type in _ONCE:
             resource.mark({ANSWERED: act.key})
         return act
 
-    def _still(self, resource: Resource, action: Action, act: _Act) -> None:
+    def _still(self, resource: Resource, action: Action, act: _Act, earlier: str) -> None:
         """The last look: the target is as it was, and nobody else has marked it meanwhile."""
         live = self._look(action.target, resource)
-        if live.marks.get(KEY) != act.key:
-            raise RefusedError("drift", f"{action.target.name} is being acted on under {live.marks.get(KEY)}")
+        found = live.marks.get(KEY, "")
+        if found != act.key and found == earlier:
+            raise TransientError(f"aws: the tags of {action.target.name} do not show yet")
+        if found != act.key:
+            raise RefusedError("drift", f"{action.target.name} is being acted on under {found}")
         _expect(action, {**live.fields, **_unmarked(act)}, TargetState.of(act.before).resource_version)
 
 
@@ -230,6 +237,12 @@ class _Act:
         if not shows(live.fields, self.before, self.wanted):
             return "it does not show yet"
         return "" if live.failed else live.waits_for
+
+
+def _not_sent(resource: Resource, action: Action, act: _Act) -> None:
+    """Say in the marks that it did not happen, where a missing answer would otherwise be taken for a lost one."""
+    if action.type in _ONCE:
+        resource.mark({ANSWERED: REFUSED, **_unmarked(act)})
 
 
 def _unmarked(act: _Act) -> dict[str, str]:

@@ -84,6 +84,48 @@ def test_what_did_not_happen_is_done_later_where_that_is_safe(world, kind, fault
         assert "does not show" in said or "nobody knows" in said
 
 
+@pytest.mark.parametrize("same_process", [True, False], ids=["same", "new"])
+@pytest.mark.parametrize("kind", ["ec2_reboot", "ecs_redeploy"])
+def test_what_would_act_twice_is_not_sent_again_however_late_aws_shows_it(world, kind, same_process):
+    call, _ = TYPES[kind]
+    wanted = action(world, kind)
+    version = world.executor().observe(wanted.target).resource_version
+    world.double.faults[call] = ["", "lost"] if call.endswith("Instances") else ["lost"]
+    world.double.stale = 5
+    insist(world, wanted, version, f"stale-{kind}-{same_process}", same_process=same_process)
+    assert world.double.effects == {call: 1}
+
+
+@pytest.mark.parametrize("kind", ["ec2_stop", "ecs_scale", "asg_scale"])
+def test_what_does_not_show_at_once_is_waited_for(world, kind):
+    call, _ = TYPES[kind]
+    wanted = action(world, kind)
+    executor = world.executor()
+    version = executor.observe(wanted.target).resource_version
+    world.double.stale = 2
+    for _ in range(2):
+        with pytest.raises(TransientError, match="does not show yet"):
+            executor.apply(wanted, version, f"late-{kind}")
+        world.clock.at += 2
+    assert executor.apply(wanted, version, f"late-{kind}").changed
+    assert world.double.effects == {call: 1}
+
+
+def test_tags_that_do_not_show_yet_hold_the_act_back(world):
+    """Nothing has been sent, so it is done later, also what is never sent twice."""
+    executor = world.executor()
+    wanted = deed(world.cart, "ecs_redeploy")
+    version = executor.observe(world.cart).resource_version
+    before = world.double.seen["DescribeServices"]
+    world.double.replaced["DescribeServices"] = ["", "", before.decode()]
+    with pytest.raises(TransientError, match=r"tags of .* do not show yet"):
+        executor.apply(wanted, version, "late-tags")
+    assert world.double.effects.total() == 0
+    world.clock.at += 7
+    assert executor.apply(wanted, version, "late-tags").changed
+    assert world.double.effects == {"UpdateService": 1}
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_an_answer_is_the_same_in_a_new_process(world, kind):
     wanted = action(world, kind)
