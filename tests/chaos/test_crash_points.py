@@ -54,6 +54,7 @@ class World:
         self.stores = SqlStores.over(self.database)
         self.lock = threading.Lock()
         self.running, self.killed = [], 0
+        self.address = ""
 
     def start(self, kill_at=0):
         child = self.context.Process(target=work, args=(self.url, self.address, kill_at))
@@ -196,7 +197,7 @@ def test_two_workers_on_postgresql(postgres_server, processes):
     database = Database(template)
     migrate(database)
     database.close()
-    made = []
+    made: list[str] = []
 
     def make_url():
         while made:

@@ -5,9 +5,12 @@ broker. From the moment of its death a process has no effect on anything.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
+from remediation.settings import RemediationSettings
+from sentinel.incidents import Incident
 from sentinel.stores.sql.database import Database
 from tests.remediation.world import EFFECTIVE, bad_deploy, connection_leak, settings, update
 
@@ -91,7 +94,7 @@ def brittle_executor(inner, fuse):
 def brittle_saver(saver, fuse):
     """The saver itself, from now on dying around its writes."""
 
-    class BrittleSaver(type(saver)):
+    class BrittleSaver(type(saver)):  # type: ignore[misc] # whatever the saver is
         def put(self, *args):
             fuse.point()
             done = super().put(*args)
@@ -112,7 +115,7 @@ def brittle_saver(saver, fuse):
 class Act:
     """Something happens: a person answers what is asked, messages come, time passes; then the worker works."""
 
-    messages: tuple = ()
+    messages: tuple[object, ...] = ()
     answers: bool = False
     seconds: float = 0.0
 
@@ -121,11 +124,11 @@ class Act:
 class Story:
     """What happens, and how it must end whatever dies meanwhile."""
 
-    config: object
-    incident: object
-    acts: tuple
-    deeds: list
-    results: list
+    config: RemediationSettings
+    incident: Incident
+    acts: tuple[Act, ...]
+    deeds: list[Any]
+    results: list[str]
 
 
 def _windows(one, *verdicts):

@@ -1,6 +1,7 @@
 """A small stateful fleet over httpx, as docs/seams.md has it: for tests that need no server."""
 
 import json
+from typing import Any
 
 import httpx
 
@@ -11,12 +12,12 @@ from remediation.settings import FleetSettings
 class FleetDouble:
     """Services by name; `at` is event time. Set `down` and every call fails as if the fleet were away."""
 
-    def __init__(self, *names, at=10_000.0):
+    def __init__(self, *names: str, at=10_000.0) -> None:
         self.at = at
         self.down = False
         self.states = {name: self._fresh(name) for name in names}
-        self.actions = []
-        self._answers = {}
+        self.actions: list[Any] = []
+        self._answers: dict[str, Any] = {}
 
     def executor(self):
         return FleetExecutor(FleetSettings(url="http://fleet"), httpx.MockTransport(self._handle))
@@ -37,7 +38,7 @@ class FleetDouble:
             "flags": {},
         }
 
-    def _handle(self, request):
+    def _handle(self, request: httpx.Request) -> httpx.Response:
         if self.down:
             raise httpx.ConnectError("connection refused")
         parts = request.url.path.strip("/").split("/")
@@ -48,7 +49,7 @@ class FleetDouble:
             return httpx.Response(200, json=state)
         return self._act(state, parts[4], json.loads(request.content))
 
-    def _act(self, state, action, body):
+    def _act(self, state, action, body) -> httpx.Response:
         key = body.get("idempotency_key", "")
         if not body["dry_run"] and key in self._answers:
             return httpx.Response(200, json=self._answers[key])
@@ -88,5 +89,5 @@ def _after(state, action, params):
     return f"no action {action}"
 
 
-def _problem(status, detail):
+def _problem(status, detail) -> httpx.Response:
     return httpx.Response(status, json={"status": status, "detail": detail})

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from remediation.breakers import asked_by, stopped_by, trip_reason
-from remediation.execution import Stop, execute
+from remediation.execution import execute
 from remediation.journal import About
 from remediation.learning import learn, learn_outcome
+from remediation.orders import Stop
 from remediation.settings import BreakerSettings
 from sentinel.outcomes import Result
 from sentinel.safety import GLOBAL, ActionResult, Breaker, BreakerState, scopes_of

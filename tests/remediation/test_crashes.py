@@ -134,7 +134,7 @@ def test_on_postgresql(postgres_server, story, every, duo):
     with open_checkpointer(database):
         pass
     database.close()
-    made = []
+    made: list[str] = []
 
     def make_url():
         while made:

@@ -6,9 +6,10 @@ import pytest
 
 from remediation.catalogue import Proposal, Step, assemble
 from remediation.evidence import candidate_targets
-from remediation.execution import Order, Stop, action_key, execute
+from remediation.execution import action_key, execute
 from remediation.journal import About
 from remediation.live import read_conditions
+from remediation.orders import Order, Stop
 from remediation.policy import decide_plan, policy_version
 from remediation.rollback import undo
 from sentinel.approvals import ApprovalRequest, Choice, Role

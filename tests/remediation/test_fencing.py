@@ -128,7 +128,7 @@ def test_a_worker_that_was_paused_between_intent_and_call_does_not_call(two):
     one.restart()
     stores = one.parts.stores
     switch = Pausing(stores.kill_switch, "read", None)
-    reads = []
+    reads: list[int] = []
 
     class Paused:
         """The kill switch is read last before the call: when the intent is written, the process is paused there."""

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from remediation.catalogue import Step
-from remediation.execution import Stop, execute
+from remediation.execution import execute
 from remediation.live import killed
+from remediation.orders import Stop
 from remediation.rollback import undo
 from sentinel.errors import TransientError
 from sentinel.runs import LedgerStatus

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediation.execution import Stop, execute
+from remediation.execution import execute
 from remediation.limits import DEFAULT_LIMITS, Deed, Per, RateLimit, exceeded
+from remediation.orders import Stop
 from remediation.policy import context_of, decide
 from remediation.rollback import undo
 from remediation.settings import PolicySettings

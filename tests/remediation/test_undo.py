@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from remediation.catalogue import Step
-from remediation.execution import Stop, execute
+from remediation.execution import execute
 from remediation.executors.protocol import Applied
+from remediation.orders import Stop
 from remediation.rehearsal import rehearse
 from remediation.rollback import undo
 from sentinel.errors import PermanentError, RefusedError

@@ -3,6 +3,7 @@
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from remediation.graph import build_graph
 from remediation.intake import CONSUMER, Intake
@@ -141,7 +142,9 @@ class World:
     ):
         self.clock, self.fleet = Clock(), FleetDouble(*CATALOGUE.services)
         self.owner, self.ticks = owner, ticks or self.clock
-        self.log, self.sink, self.notices = [], Sink(), Notices()
+        self.log: list[Record] = []
+        self.sink: Any = Sink()
+        self.notices: Any = Notices()
         self.settings = config or settings()
         self.planner = planner or RunbookPlanner(load_runbooks(RUNBOOKS))
         self.stores = SqlStores.over(database)
@@ -217,8 +220,10 @@ class World:
         return [outcome.result.value for outcome in self.stores.outcomes.find(incident.id)]
 
 
-def alert(service="checkout", metric="error_ratio", kind=FaultKind.ERRORS, onset=9_000.0, **changes):
-    fields = {
+def alert(
+    service="checkout", metric="error_ratio", kind=FaultKind.ERRORS, onset=9_000.0, **changes: object
+) -> IncidentAlert:
+    fields: dict[str, Any] = {
         "alert_id": f"alr-{service}-{metric}",
         "series": Series.of(metric, {"service": service}),
         "rule": "default",
@@ -242,9 +247,9 @@ def deploy(service="checkout", at=8_900.0):
     return Change(at=at, service=service, kind="deploy", labels={"version": "1.1.0"})
 
 
-def incident(*alerts, suspect="checkout", changes=(), **more):
+def incident(*alerts, suspect="checkout", changes=(), **more: object) -> Incident:
     alerts = alerts or (alert(),)
-    fields = {
+    fields: dict[str, Any] = {
         "id": "inc-1",
         "revision": 1,
         "fingerprint": "fp-1",
@@ -283,7 +288,7 @@ def later(one, **changes):
     return replace(one, revision=one.revision + 1, **changes)
 
 
-def update(one, start, verdict, score=5.0, state=AlertState.UPDATE, resolution=None):
+def update(one, start, verdict, score=5.0, state=AlertState.UPDATE, resolution=None) -> AlertMessage:
     end = start + 60
     return AlertMessage(
         message_id=f"{one.alert_id}:{AlertState(state)}:{int(end)}",
@@ -309,6 +314,6 @@ def update(one, start, verdict, score=5.0, state=AlertState.UPDATE, resolution=N
     )
 
 
-def firing(one):
+def firing(one) -> AlertMessage:
     """The message with which an alert begins."""
     return update(one, one.fired_at - 60, "abnormal", state=AlertState.FIRING)
