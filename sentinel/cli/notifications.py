@@ -85,6 +85,25 @@ def replay(
         fail(f"not dead, or not there: {', '.join(left)}", EXIT_FAILED)
 
 
+@app.command("try")
+@exit_codes
+def try_one(
+    context: typer.Context,
+    destination: Annotated[str, typer.Argument(help="Name of the destination, such as `pagerduty` or `webhook-ops`.")],
+) -> None:
+    """Send a trial to one destination, straight and now: a page is opened and resolved. Needs its secrets in the environment."""
+    import os
+
+    from remediation.notifiers.delivery_trial import try_destination
+    from remediation.notifiers.queue import open_destinations
+
+    known = {one.name: one for one in open_destinations(settings_of(context).notifications, os.environ)}
+    if destination not in known:
+        fail(f"there is no destination {destination!r}; there are: {', '.join(known) or 'none'}", EXIT_USAGE)
+    sent = try_destination(known[destination], now=time.time())
+    say(f"{destination} took: {', '.join(sent)}")
+
+
 def _dead_ids(stores: SqlStores, destination: str) -> list[str]:
     found, cursor = list[str](), ""
     while True:

@@ -13,6 +13,7 @@ from sentinel.errors import ConfigError
 from sentinel.notifications import DeliveryState
 from tests.cli.running import configuration, parsed, sentinel, stores_of
 from tests.contracts.sql import samples
+from tests.services.pagerduty_double import PagerDutyDouble
 from tests.services.webhook_double import SECRET, WebhookDouble
 
 
@@ -55,6 +56,38 @@ def test_the_worker_tells_what_the_configuration_says(tmp_path, monkeypatch):
         assert [event["kind"] for event in double.events] == ["opened", "asked"]
     finally:
         double.close()
+
+
+@pytest.fixture
+def places():
+    found = PagerDutyDouble("R0KEY"), WebhookDouble()
+    yield found
+    for one in found:
+        one.close()
+
+
+def test_a_destination_is_tried_out_with_what_it_wants(tmp_path, places):
+    pager, receiver = places
+    told = {
+        "pagerduty": {"tiers": {0: {"routing_key_env": "PD"}}, "url": pager.enqueue},
+        "webhooks": {"ops": {"url": receiver.url, "secret_env": "HOOK", "kinds": ["asked"]}},
+        "allowed_hosts": [receiver.host],
+    }
+    config = configuration(tmp_path, notifications=told)
+    env = {"PD": "R0KEY", "HOOK": SECRET}
+    done = sentinel("-c", config, "notifications", "try", "pagerduty-tier-0", env=env)
+    assert done.stdout.strip() == "pagerduty-tier-0 took: asked, resolved"
+    [[alert]] = pager.alerts.values()
+    assert alert["status"] == "resolved"
+    assert sentinel("-c", config, "notifications", "try", "webhook-ops", env=env).exit_code == 0
+    assert [event["incident"]["kind"] for event in receiver.events] == ["trial"]
+    receiver.fail("status", status=403)
+    refused = sentinel("-c", config, "notifications", "try", "webhook-ops", env=env)
+    assert (refused.exit_code, "HTTP 403" in refused.stderr) == (1, True)
+    receiver.fail("lose")
+    assert sentinel("-c", config, "notifications", "try", "webhook-ops", env=env).exit_code == 4
+    unknown = sentinel("-c", config, "notifications", "try", "ops", env=env)
+    assert (unknown.exit_code, "webhook-ops" in unknown.stderr) == (2, True)
 
 
 def test_a_secret_that_is_not_there_stops_the_worker_not_the_command_line(tmp_path, monkeypatch):
