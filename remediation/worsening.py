@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 from remediation.parts import Parts
 from sentinel.alerts import AlertMessage, Severity
-from sentinel.incidents import Incident, IncidentStatus
+from sentinel.incidents import Incident, IncidentAlert, IncidentStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """How the incident stood when it was decided to act: its severity, and the ids of its alerts."""
+    """How the incident stood when it was decided to act: the highest severity of its alerts, and their ids.
+
+    Not the incident's own severity: that is weighed by the tier of the service, and so cannot be compared with an alert's.
+    """
 
     severity: Severity
     alerts: tuple[str, ...]
@@ -24,7 +27,7 @@ class Baseline:
 
 def baseline_of(incident: Incident) -> Baseline:
     """The baseline of an incident as it is now."""
-    return Baseline(severity=incident.severity, alerts=tuple(alert.alert_id for alert in incident.alerts))
+    return Baseline(severity=_highest(incident.alerts), alerts=tuple(alert.alert_id for alert in incident.alerts))
 
 
 def worsened(incident: Incident, baseline: Baseline, fired: Sequence[AlertMessage], since: float) -> str:
@@ -40,7 +43,7 @@ def worsened(incident: Incident, baseline: Baseline, fired: Sequence[AlertMessag
     critical = sorted({alert.series.service for alert in new if alert.severity is Severity.CRITICAL})
     if critical:
         return f"new critical alert on {', '.join(critical)}"
-    now = max((alert.severity for alert in (*known, *new)), key=lambda one: one.rank, default=baseline.severity)
+    now = _highest((*known, *new))
     if now.rank > baseline.severity.rank:
         return f"severity rose from {baseline.severity} to {now}"
     around = {m.service for m in fired if m.onset_at >= since and m.alert_id not in baseline.alerts}
@@ -57,3 +60,7 @@ def look(parts: Parts, incident_id: str, baseline: Baseline | None, since: float
         return ""
     fired = parts.stores.alerts.fired(around, since=since) if around else ()
     return worsened(incident, baseline, fired, since)
+
+
+def _highest(alerts: Sequence[IncidentAlert]) -> Severity:
+    return max((alert.severity for alert in alerts), key=lambda one: one.rank, default=Severity.INFO)

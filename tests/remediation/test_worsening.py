@@ -46,6 +46,12 @@ def test_what_counts_as_worse(now, fired, why):
     assert worsened(now, baseline_of(ONE), fired, EFFECTIVE) == why
 
 
+def test_an_incident_of_a_humble_tier_is_no_worse_for_the_alerts_that_it_began_with():
+    """Its own severity is lowered by the tier, so that its alerts outrank it from the start."""
+    humble = replace(ONE, severity=Severity.INFO)
+    assert worsened(humble, baseline_of(humble), (), EFFECTIVE) == ""
+
+
 class After:
     """An executor during whose call number `when` something happens."""
 
