@@ -48,7 +48,9 @@ def test_where_there_is_a_table_there_is_json(words: tuple[str, ...]) -> None:
     assert any("--json" in parameter.opts for parameter in COMMANDS[words].params)
 
 
-@pytest.mark.parametrize("group", ["incidents", "approvals", "audit", "keys", "kill-switch", "breakers", "policy", "notifications"])
+@pytest.mark.parametrize(
+    "group", ["incidents", "approvals", "audit", "keys", "kill-switch", "breakers", "policy", "notifications"]
+)
 def test_a_group_without_a_command_lists_its_commands(group: str) -> None:
     shown = sentinel(group).output
     for words in COMMANDS:

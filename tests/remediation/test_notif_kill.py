@@ -54,7 +54,8 @@ def test_a_worker_killed_in_its_deliveries_loses_nothing(url, queue, double, tmp
             queue.put("webhook-ops", event(f"inc-{incident}", key=str(number), at=time.time()))
             expected.append((f"inc-{incident}", str(number)))
     repeated = 0
-    for round_, taken_first in enumerate((True, False, True, False)):
+    kills = (True, False, True, False) if url.startswith("sqlite") else (True, False)
+    for round_, taken_first in enumerate(kills):
         ahead = 60 * round_
         double.now = lambda ahead=ahead: time.time() + ahead
         for _ in range(round_):
