@@ -5,13 +5,15 @@ from __future__ import annotations
 from remediation.parts import Parts
 from remediation.quorums import quorum_of
 from remediation.state import RunState, plan_of, previews_of, verdict_of
+from remediation.step_facts import step_facts
 from sentinel.approvals import ApprovalRequest
 from sentinel.canonical import short_id
 from sentinel.errors import PermanentError
+from sentinel.incidents import Incident
 from sentinel.plan_differences import differences
 
 
-def make_request(parts: Parts, state: RunState, question: int, asked: int) -> ApprovalRequest:
+def make_request(parts: Parts, state: RunState, incident: Incident, question: int, asked: int) -> ApprovalRequest:
     """The request for the present plan; question `question` of a run always has the same id."""
     now, plan, policy = parts.now(), plan_of(state), parts.settings.policy
     previews, verdict, requesters = previews_of(state), verdict_of(state), state.get("requesters", [])
@@ -35,6 +37,7 @@ def make_request(parts: Parts, state: RunState, question: int, asked: int) -> Ap
         quorum=quorum_of(plan, policy.approvers, policy.people, parts.services, requesters),
         replaces=before.id if before else "",
         difference=differences(before, plan, previews, verdict) if before else (),
+        steps=step_facts(parts, incident, plan, previews),
     )
 
 

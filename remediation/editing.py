@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from remediation import rehearsal
 from remediation.catalogue import check_params, describe, find_type, refuse_repetition
 from remediation.evidence import FailedAttempt
 from remediation.journal import About
@@ -36,15 +37,15 @@ def edited(plan: Plan, edit: ApprovalEdit) -> Plan:
 
 
 def rehearse(parts: Parts, about: About, plan: Plan, failed: Sequence[FailedAttempt]) -> None:
-    """Raise `PermanentError` when the edited plan repeats what failed, cannot be dry-run or is denied by policy.
+    """Raise `PermanentError` when the edited plan repeats what failed, cannot be rehearsed or is denied by policy.
 
     Raises `TransientError` while an executor or the database is away.
     """
     refuse_repetition(plan, [action for attempt in failed for action in attempt.deeds])
     refuse_rejected(plan, failed)
-    for action in plan.actions:
-        parts.executor(action.target).dry_run(action)
-    verdict = decide_plan(plan, parts.settings.policy, parts.services, read_conditions(parts, about, plan))
+    previews = [rehearsal.rehearse(parts, action) for action in plan.actions]
+    conditions = read_conditions(parts, about, plan)
+    verdict = decide_plan(plan, parts.settings.policy, parts.services, conditions, previews)
     if verdict.answer is PolicyAnswer.DENY:
         raise RefusedError("policy", "; ".join(verdict.reasons))
 

@@ -126,7 +126,7 @@ class Nodes:
 
     def ask(self, state: RunState) -> RunState:
         """Put the question where people find it. The same question after a crash is the same request."""
-        return self._questions.ask(state)
+        return self._questions.ask(state, self._incident(state))
 
     def wait(self, state: RunState) -> RunState:
         """Park until the worker sees a reason to look, then look for itself: what woke it proves nothing."""

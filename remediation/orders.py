@@ -71,7 +71,7 @@ def refusal(parts: Parts, order: Order) -> tuple[Stop, str] | None:
     if first_suspect(incident) != order.suspect:
         return Stop.RECOVERED, f"the incident blames {first_suspect(incident)} now, not {order.suspect}"
     conditions = read_conditions(parts, order.about, order.plan)
-    verdict = decide_plan(order.plan, parts.settings.policy, parts.services, conditions)
+    verdict = decide_plan(order.plan, parts.settings.policy, parts.services, conditions, order.previews)
     if verdict.answer is PolicyAnswer.DENY:
         return Stop.DENIED, "; ".join(verdict.reasons)
     if approval_digest(order.plan, order.previews, verdict.policy_version) != order.digest:

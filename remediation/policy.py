@@ -15,7 +15,7 @@ from remediation.settings import AllowRule, AutomaticRule, Mode, PolicySettings
 from sentinel.canonical import digest
 from sentinel.catalogue import ServiceCatalogue
 from sentinel.errors import RefusedError
-from sentinel.plans import Action, Plan, PolicyAnswer, PolicyVerdict
+from sentinel.plans import Action, Plan, PolicyAnswer, PolicyVerdict, Preview
 from sentinel.safety import Breaker, KillSwitch
 
 _STRICTNESS = {PolicyAnswer.ALLOW: 0, PolicyAnswer.ASK: 1, PolicyAnswer.DENY: 2}
@@ -45,6 +45,7 @@ class PolicyContext:
 
     `affected`: services that may notice the action, the target included; empty when the target is unknown.
     `earlier`: the actions of the same plan that come before it. `tier`: the target's tier, 0 earns the money; None when the target is unknown.
+    `replicas`: the target's live ones; None where it shows none.
     """
 
     settings: PolicySettings
@@ -52,6 +53,7 @@ class PolicyContext:
     tier: int | None
     conditions: Conditions
     earlier: tuple[Action, ...] = ()
+    replicas: int | None = None
 
 
 def context_of(
@@ -60,6 +62,7 @@ def context_of(
     services: ServiceCatalogue,
     conditions: Conditions,
     earlier: tuple[Action, ...] = (),
+    replicas: int | None = None,
 ) -> PolicyContext:
     """The context of one action; the blast radius comes from the call graph."""
     entry = services.services.get(action.target.serves)
@@ -69,7 +72,14 @@ def context_of(
         tier=entry.tier if entry else None,
         conditions=conditions,
         earlier=earlier,
+        replicas=replicas,
     )
+
+
+def live_replicas(preview: Preview) -> int | None:
+    """How many replicas the target has now, where its state says so."""
+    found = preview.before.get("replicas")
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def blast_radius(action: Action, services: ServiceCatalogue) -> frozenset[str]:
@@ -110,11 +120,21 @@ def decide(action: Action, context: PolicyContext) -> PolicyVerdict:
 
 
 def decide_plan(
-    plan: Plan, settings: PolicySettings, services: ServiceCatalogue, conditions: Conditions
+    plan: Plan,
+    settings: PolicySettings,
+    services: ServiceCatalogue,
+    conditions: Conditions,
+    previews: Sequence[Preview] = (),
 ) -> PolicyVerdict:
-    """Policy's verdict on a whole plan, from settings, topology and conditions as they are now."""
+    """Policy's verdict on a whole plan, from settings, topology, conditions and live states as they are now.
+
+    Without a preview of an action the number of its target's replicas is unknown.
+    """
+    replicas = {preview.action_id: live_replicas(preview) for preview in previews}
     verdicts = [
-        decide(action, context_of(action, settings, services, conditions, plan.actions[:index]))
+        decide(
+            action, context_of(action, settings, services, conditions, plan.actions[:index], replicas.get(action.id))
+        )
         for index, action in enumerate(plan.actions)
     ]
     version = policy_version(settings)
@@ -213,6 +233,8 @@ def _over_limits(action: Action, context: PolicyContext, rule: AutomaticRule) ->
         problems.append(f"downtime: {action.expected_downtime:g} s is above {rule.max_downtime:g} s")
     if len(context.affected) > rule.max_affected:
         problems.append(f"blast radius: {len(context.affected)} services is above {rule.max_affected}")
+    if action.expected_downtime > 0 and (context.replicas or 1) < rule.min_replicas:
+        problems.append(f"replicas: {context.replicas or 'unknown'} live, and {rule.min_replicas} are wanted")
     if context.tier is None or context.tier < rule.min_tier:
         problems.append(f"tier: {context.tier} needs a person; from tier {rule.min_tier} on it runs by itself")
     return problems

@@ -30,11 +30,11 @@ class Questions:
         self._story = story
         self._trail = trail
 
-    def ask(self, state: RunState) -> RunState:
+    def ask(self, state: RunState, incident: Incident) -> RunState:
         """Put the next question. The same one after a crash is the same request."""
         parts = self._parts
         question, asked = state["question"] + 1, state["asked"] + 1
-        request = make_request(parts, state, question, asked)
+        request = make_request(parts, state, incident, question, asked)
         text = f"{request.plan.summary} [{'; '.join(preview.text for preview in request.previews)}]"
         with parts.stores.database.write():
             request = parts.stores.approvals.create(request)

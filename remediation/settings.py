@@ -53,6 +53,9 @@ class AutomaticRule(Section):
     """Longest expected downtime in seconds. Default 60: what takes longer is asked."""
     max_affected: int = Field(default=5, ge=1)
     """Most services in the blast radius, the target included. Default 5."""
+    min_replicas: int = Field(default=1, ge=1)
+    """Fewest live replicas of the target at which an action with downtime runs by itself; a target that shows none has
+    one. Default 1: it does not matter."""
     min_tier: int = Field(default=1, ge=0, le=4)
     """Lowest tier number that is touched without a person. Default 1: services of tier 0 are always asked."""
 

@@ -118,7 +118,7 @@ class Deciding:
 
     def run(self, ground: Ground) -> Decided:
         """Allow, ask or deny, with every reason."""
-        verdict = decide_plan(self.plan, ground.settings.policy, ground.services, self.conditions)
+        verdict = decide_plan(self.plan, ground.settings.policy, ground.services, self.conditions, self.previews)
         return Decided(verdict=verdict, digest=approval_digest(self.plan, self.previews, verdict.policy_version))
 
 

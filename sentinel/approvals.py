@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sentinel.plans import Plan, PolicyVerdict, Preview
+from sentinel.step_facts import StepFacts
 
 
 class ApprovalStatus(StrEnum):
@@ -72,8 +73,8 @@ class ApprovalRequest:
     """One question. `digest` binds plan, live diff and policy version; times are wall seconds.
 
     `asked` counts how often this question was put (1 at first, more after an expiry). `replaces` is the id of the
-    attempt's question before this one, empty for its first; `difference` says what is new since that one. The worker
-    writes requests; the API writes decisions.
+    attempt's question before this one, empty for its first; `difference` says what is new since that one; `steps` are
+    the facts of the plan's actions, in order. The worker writes requests; the API writes decisions.
     """
 
     id: str
@@ -93,6 +94,7 @@ class ApprovalRequest:
     quorum: Quorum = field(default_factory=Quorum)
     replaces: str = ""
     difference: tuple[str, ...] = ()
+    steps: tuple[StepFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

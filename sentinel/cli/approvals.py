@@ -181,4 +181,7 @@ def _print(request: ApprovalRequest) -> None:
     if request.difference:
         print_table(f"Since {request.replaces}", ("what is new",), [(line,) for line in request.difference])
     print_table("Would do", ("action", "target", "change", "risk", "undo", "because"), rows)
+    for number, facts in enumerate(request.steps, start=1):
+        say(f"step {number}: {facts.risk} risk, tier {'unknown' if facts.tier is None else facts.tier}; {facts.reach}")
+        say(f"  {facts.undo}; proven when {'; '.join(facts.proof)}")
     print_table("Policy", ("says",), [(line,) for line in (request.verdict.answer, *request.verdict.reasons)])

@@ -1,5 +1,7 @@
 """What models cost an incident, added up from its timeline."""
 
+from dataclasses import replace
+
 from sentinel.model_use import ModelUse, models_used
 from tests.contracts.sql.samples import timeline_row
 
@@ -28,13 +30,13 @@ def test_each_run_model_and_step_has_one_sum():
         asked(tried()),
         asked(tried(), run_id="run-2"),
     ]
-    groq = {"provider": "groq", "model": "groq-model", "step": "plan"}
+    groq = ModelUse(run_id="run-1", provider="groq", model="groq-model", step="plan")
     assert models_used(rows) == (
-        ModelUse(run_id="run-1", **groq, asked=2, failed=1, input_tokens=1700, output_tokens=1114, dollars=0.003, seconds=2.4),
+        replace(groq, asked=2, failed=1, input_tokens=1700, output_tokens=1114, dollars=0.003, seconds=2.4),
         ModelUse(
             run_id="run-1", provider="openai", model="openai-model", step="plan", asked=1, input_tokens=700,
             output_tokens=90, dollars=0.001, seconds=0.4,
         ),
-        ModelUse(run_id="run-2", **groq, asked=1, input_tokens=700, output_tokens=90, dollars=0.001, seconds=0.4),
+        replace(groq, run_id="run-2", asked=1, input_tokens=700, output_tokens=90, dollars=0.001, seconds=0.4),
     )  # fmt: skip
     assert models_used([timeline_row()]) == ()
