@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from remediation.notifiers.slack_card import CardFacts, CardPlot
 from remediation.notifiers.slack_client import RateLimitedError, SlackClient
 from remediation.notifiers.slack_series import SeriesSource, sparkline, telling_alert
@@ -12,8 +14,10 @@ from sentinel.plots import draw_card
 from sentinel.stores.sql.card_pictures import CardPicture
 from sentinel.stores.sql.stores import SqlStores
 
-MAX_ATTEMPTS = 3
-"""How often a picture of one moment is tried; then the line of bars stays."""
+MAX_ATTEMPTS = 4
+"""How often a picture of one moment is tried; then the line of bars, or the picture before it, stays."""
+PAUSE = 1.0
+"""Seconds until a card is tried again with a file that Slack did not take, times the attempts: it needs a while to be ready."""
 
 log = get_logger(__name__)
 
@@ -44,37 +48,57 @@ class CardPictures:
         )
 
     def behind(self, facts: CardFacts) -> bool:
-        """Whether another picture shall be made."""
+        """Whether another picture shall come onto the card."""
         picture = self._stores.pictures.get(self._channel, facts.incident.id)
-        return picture.moment != _moment(facts) or (not picture.file and picture.attempts < MAX_ATTEMPTS)
+        return picture.moment != _moment(facts) or not picture.settled
 
-    def bring(self, facts: CardFacts) -> bool:
-        """Draw and upload the picture of this moment; False when there is none after all.
+    def bring(self, facts: CardFacts) -> str:
+        """The id of the file to show next, drawn and uploaded where it was not yet; empty when there is none (now).
 
         Raises `RateLimitedError` and nothing else of Slack's: a picture is worth a few tries and no more.
         """
-        before = self._stores.pictures.get(self._channel, facts.incident.id)
-        moment = _moment(facts)
-        attempts = before.attempts if before.moment == moment else 0
+        picture = self._wanted(facts)
+        if picture.upload:
+            return picture.upload
         try:
             file = self._upload(facts)
         except RateLimitedError:
             raise
         except (TransientError, PermanentError) as error:
-            NOTIFICATIONS.labels("slack", "no_picture").inc()
-            log.warning("card has no picture", incident_id=facts.incident.id, reason=str(error))
-            # The picture of an earlier moment is better than none.
-            tried = CardPicture(moment=moment, file=before.file, attempts=attempts + 1)
-            self._stores.pictures.put(self._channel, facts.incident.id, tried)
-            return False
-        kept = CardPicture(moment=moment, file=file, attempts=0 if file else MAX_ATTEMPTS)
-        self._stores.pictures.put(self._channel, facts.incident.id, kept)
-        return bool(file)
+            self._failed(facts, picture, str(error))
+            return ""
+        self._put(facts, replace(picture, upload=file, settled=not file))
+        return file
+
+    def taken(self, facts: CardFacts) -> None:
+        """Slack shows it."""
+        picture = self._wanted(facts)
+        self._put(facts, replace(picture, file=picture.upload, upload="", settled=True))
+
+    def refused(self, facts: CardFacts, reason: str) -> float:
+        """Slack does not take it (yet); returns the seconds until it is worth another try."""
+        picture = self._wanted(facts)
+        self._failed(facts, picture, reason)
+        return PAUSE * (picture.attempts + 1)
 
     def drop(self, facts: CardFacts) -> None:
-        """Slack does not take the picture (any more): the card goes on without, until the next moment."""
-        gone = CardPicture(moment=_moment(facts), attempts=MAX_ATTEMPTS)
-        self._stores.pictures.put(self._channel, facts.incident.id, gone)
+        """Slack has lost the file that is on the card: it goes on without, until the next moment."""
+        self._put(facts, CardPicture(moment=_moment(facts), settled=True))
+
+    def _wanted(self, facts: CardFacts) -> CardPicture:
+        """The row; of an earlier moment only what is on the card counts."""
+        found = self._stores.pictures.get(self._channel, facts.incident.id)
+        moment = _moment(facts)
+        return found if found.moment == moment else CardPicture(moment=moment, file=found.file)
+
+    def _failed(self, facts: CardFacts, picture: CardPicture, reason: str) -> None:
+        NOTIFICATIONS.labels("slack", "no_picture").inc()
+        log.warning("picture is not on the card", incident_id=facts.incident.id, reason=reason)
+        attempts = picture.attempts + 1
+        self._put(facts, replace(picture, attempts=attempts, settled=attempts >= MAX_ATTEMPTS))
+
+    def _put(self, facts: CardFacts, picture: CardPicture) -> None:
+        self._stores.pictures.put(self._channel, facts.incident.id, picture)
 
     def _upload(self, facts: CardFacts) -> str:
         plot = self._source.plot(facts.incident)

@@ -138,7 +138,7 @@ class SlackSender:
         except PermanentError:
             if facts.plot is None or not facts.plot.file:
                 raise
-            # What Slack refuses may be the picture: somebody deleted the file, or it is not ready.
+            # What Slack refuses may be the picture: somebody deleted the file.
             self._pictures.drop(facts)
             self._show_as(wanted, replace(facts, plot=self._pictures.plot(facts)))
 
@@ -162,10 +162,19 @@ class SlackSender:
 
     def _add_picture(self, card: Card, facts: CardFacts) -> None:
         """After the card itself, which people wait for, and before its thread."""
-        if self._pictures.bring(facts):
-            self._show(card, replace(facts, plot=self._pictures.plot(facts)))
-        else:
+        file = self._pictures.bring(facts)
+        if not file or facts.plot is None:
             self._stores.cards.update(card, lease_until=0.0)
+            return
+        try:
+            self._show_as(card, replace(facts, plot=replace(facts.plot, file=file)))
+        except MessageGoneError:
+            self._show(card, facts)
+        except PermanentError as error:
+            pause = self._pictures.refused(facts, str(error))
+            self._stores.cards.update(card, lease_until=0.0, due_at=self._now() + pause)
+        else:
+            self._pictures.taken(facts)
 
     def _post(self, wanted: Card, message: Message) -> str:
         # Written before the call: after a crash in it the next try looks for the message before it posts another.

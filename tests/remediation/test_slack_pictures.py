@@ -125,6 +125,33 @@ def test_a_picture_that_cannot_be_sent_leaves_bars_and_holds_up_nothing(seen, me
     assert seen.world.stores.pictures.get("C0MAIN", "inc-1").attempts == MAX_ATTEMPTS
 
 
+def test_a_file_that_slack_still_works_on_comes_onto_the_card_later(seen):
+    seen.slack.files.unready = 2
+    one = bad_deploy()
+    fire(seen.world, one)
+    seen.world.open(one)
+    for _ in range(4):
+        seen.send()
+        seen.world.clock.at += 3
+    assert len(images(seen.card())) == 1
+    assert seen.slack.count("files.completeUploadExternal") == 1
+    assert seen.slack.thread(seen.card()["ts"])
+
+
+def test_a_file_that_slack_never_takes_is_given_up(seen):
+    seen.slack.files.unready = 100
+    one = bad_deploy()
+    fire(seen.world, one)
+    seen.world.open(one)
+    for _ in range(MAX_ATTEMPTS + 1):
+        seen.send()
+        seen.world.clock.at += 10
+    assert seen.slack.files.unready == 100 - MAX_ATTEMPTS
+    assert images(seen.card()) == []
+    assert seen.slack.thread(seen.card()["ts"])
+    seen.slack.files.unready = 0
+
+
 def test_one_failure_is_tried_again(seen):
     seen.slack.fail("files.getUploadURLExternal", "error", error="internal_error")
     one = bad_deploy()

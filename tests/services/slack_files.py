@@ -9,9 +9,13 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Files:
-    """`done` has the bytes of each completed file by id; `titles` and `alts` what was said of it."""
+    """`done` has the bytes of each completed file by id; `titles` and `alts` what was said of it.
+
+    The next `unready` cards with a picture are refused, as while Slack still works on the file.
+    """
 
     def __init__(self):
+        self.unready = 0
         self.done, self.titles, self.alts = {}, {}, {}
         self._announced, self._sent, self._ids = {}, {}, itertools.count(1)
 
@@ -48,6 +52,9 @@ class Files:
         for block in blocks:
             if block["type"] == "image":
                 content = self.done.get(block["slack_file"]["id"])
+                if self.unready:
+                    self.unready -= 1
+                    return "invalid_blocks: invalid slack file"
                 if content is None or not content.startswith(PNG):
                     return "invalid_blocks: invalid slack file"
         return ""

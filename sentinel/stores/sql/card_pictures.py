@@ -1,4 +1,4 @@
-"""The pictures on cards: which one is at the destination, and how often making the wanted one has failed."""
+"""The pictures on cards: which one is there, and how far the next one is."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ _PICTURES = tables_slack.card_pictures
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardPicture:
-    """`moment` says which state of the incident it shows; `file` is the destination's id of it, empty where there is none."""
+    """The ids of files at the destination, empty where there is none: `file` is on the card, `upload` shall be.
+
+    `moment` names the state of the incident that is wanted; `settled`: there is nothing more to do for it, because the
+    picture is on the card or because `attempts` failed.
+    """
 
     moment: str = ""
     file: str = ""
+    upload: str = ""
     attempts: int = 0
+    settled: bool = False
 
 
 class CardPictureStore:
@@ -32,7 +38,11 @@ class CardPictureStore:
         where = (_PICTURES.c.destination == destination, _PICTURES.c.incident_id == incident_id)
         with self._database.read() as connection:
             row = connection.execute(sa.select(_PICTURES).where(*where)).one_or_none()
-        return CardPicture() if row is None else CardPicture(moment=row.moment, file=row.file, attempts=row.attempts)
+        if row is None:
+            return CardPicture()
+        return CardPicture(
+            moment=row.moment, file=row.file, upload=row.upload, attempts=row.attempts, settled=bool(row.settled)
+        )
 
     def put(self, destination: str, incident_id: str, picture: CardPicture) -> None:
         """Remember it."""
@@ -41,7 +51,9 @@ class CardPictureStore:
             "incident_id": incident_id,
             "moment": picture.moment,
             "file": picture.file,
+            "upload": picture.upload,
             "attempts": picture.attempts,
+            "settled": int(picture.settled),
         }
         with self._database.write():
             self._database.insert_or_update(_PICTURES, row, ("destination", "incident_id"))

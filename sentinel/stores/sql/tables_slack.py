@@ -26,6 +26,8 @@ card_pictures = Table(
     Column("incident_id", String, primary_key=True),
     Column("moment", String, nullable=False),
     Column("file", String, nullable=False, server_default=""),
+    Column("upload", String, nullable=False, server_default=""),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("settled", Integer, nullable=False, server_default="0"),
 )
-"""The picture on each card: what it shows (`moment`), its id at the destination (empty: none), and the failed attempts."""
+"""The picture on each card: which state of the incident it shows (`moment`), and its id there. See `card_pictures.py`."""

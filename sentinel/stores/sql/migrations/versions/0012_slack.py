@@ -25,6 +25,8 @@ def upgrade() -> None:
         sa.Column("incident_id", sa.String(), nullable=False),
         sa.Column("moment", sa.String(), nullable=False),
         sa.Column("file", sa.String(), server_default="", nullable=False),
+        sa.Column("upload", sa.String(), server_default="", nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("settled", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("destination", "incident_id", name=op.f("pk_card_pictures")),
     )
