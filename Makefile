@@ -1,7 +1,7 @@
 # Every target sets itself up: .venv from the system's Python 3.11 or 3.12, uv into it, and what the lock files say.
 # PYTHON=/path/to/python3.12 chooses another interpreter for a new .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-crash check bench lock lock-upgrade lock-check hooks clean
+.PHONY: help demo test test-kubernetes test-unit test-crash check bench lock lock-upgrade lock-check hooks clean
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
 
@@ -10,7 +10,7 @@ runtime := .venv/.runtime-installed
 dev := .venv/.dev-installed
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(runtime) ## the whole loop on a simulated fleet, in one process; ends by itself in under two minutes
 	@$(bin)/sentinel demo $(ARGS)
@@ -18,6 +18,11 @@ demo: $(runtime) ## the whole loop on a simulated fleet, in one process; ends by
 test: $(dev) ## every test; starts the brokers, the PostgreSQL and the Kubernetes that it needs
 	@k8s/cluster/build.sh --try >/dev/null
 	@$(bin)/python -m pytest $(ARGS)
+
+test-kubernetes: $(dev) ## what needs pods that really run: a box with a real node; as root, with runc and a Go tool chain
+	@k8s/cluster/build.sh >/dev/null
+	@k8s/cluster/node/build.sh >/dev/null
+	@k8s/cluster/node/with.sh $(bin)/python -m pytest tests/remediation/kubernetes/test_real_nodes.py $(ARGS)
 
 test-unit: $(dev) ## the tests that need no service and take no time
 	@$(bin)/python -m pytest -m "not slow and not kafka and not postgres and not kubernetes" $(ARGS)

@@ -2,7 +2,7 @@
 # Starts a Kubernetes control plane on loopback, with fake nodes that kwok plays, in about 10 seconds and 550 MB:
 # everything of the API is real (admission, RBAC, roll-outs, disruption budgets, evictions); only no container runs.
 #
-#   up.sh DIR [NODES]     state, logs and process ids go to DIR; 2 nodes by default
+#   up.sh DIR [NODES]     state, logs and process ids go to DIR; 2 nodes by default, none with 0
 #
 # DIR/kubeconfig is an administrator's. `down.sh DIR` stops it. Ports are free ones of 127.0.0.1.
 set -euo pipefail
@@ -129,11 +129,13 @@ status:
   capacity: {cpu: "32", memory: 256Gi, pods: "110"}
 YAML
 done >nodes.yaml
-[[ ! -s nodes.yaml ]] || kubectl apply -f nodes.yaml >/dev/null
-run kwok kwok --kubeconfig pki/kwok.kubeconfig --manage-nodes-with-label-selector type=kwok --node-ip 127.0.0.1 \
-  --node-port "$kubelet" --server-address "127.0.0.1:$kubelet" --tls-cert-file pki/kubelet.crt \
-  --tls-private-key-file pki/kubelet.key --node-lease-duration-seconds 40 --config "$CONTROL_PLANE/stages.yaml"
-nodes_ready() { [[ $(kubectl get nodes --no-headers | grep -c ' Ready ') == "$nodes" ]]; }
-wait_for nodes_ready
+if ((nodes)); then
+  kubectl apply -f nodes.yaml >/dev/null
+  run kwok kwok --kubeconfig pki/kwok.kubeconfig --manage-nodes-with-label-selector type=kwok --node-ip 127.0.0.1 \
+    --node-port "$kubelet" --server-address "127.0.0.1:$kubelet" --tls-cert-file pki/kubelet.crt \
+    --tls-private-key-file pki/kubelet.key --node-lease-duration-seconds 40 --config "$CONTROL_PLANE/stages.yaml"
+  nodes_ready() { [[ $(kubectl get nodes --no-headers | grep -c ' Ready ') == "$nodes" ]]; }
+  wait_for nodes_ready
+fi
 wait_for kubectl -n default get serviceaccount default
 echo "$dir/kubeconfig"

@@ -3,8 +3,11 @@
 KUBERNETES=v1.37.2
 ETCD=v3.7.3
 KWOK=v0.8.0
+CONTAINERD=v2.4.2
+CNI=v1.9.1
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/aiops-sentinel
 CONTROL_PLANE=$CACHE/kubernetes-${KUBERNETES#v}-etcd-${ETCD#v}-kwok-${KWOK#v}
+NODE=$CACHE/kubernetes-node-${KUBERNETES#v}-containerd-${CONTAINERD#v}-cni-${CNI#v}
 
 # find_go: puts a Go tool chain on PATH; fails with the reason when this machine has none that is new enough.
 find_go() {
