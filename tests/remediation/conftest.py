@@ -25,7 +25,7 @@ def make_world(tmp_path, template):
     shutil.copy(template, tmp_path / "sentinel.db")
     database = Database(f"sqlite:///{tmp_path}/sentinel.db")
     connection = sqlite3.connect(tmp_path / "checkpoints.db", check_same_thread=False)
-    yield lambda config=None, **more: World(database, lambda: SqliteSaver(connection), config, **more)
+    yield lambda config=None, kind=World, **more: kind(database, lambda: SqliteSaver(connection), config, **more)
     connection.close()
     database.close()
 

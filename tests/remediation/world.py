@@ -126,6 +126,7 @@ class World:
     """Everything one worker has. `restart()` builds a new worker over the same database, checkpoints and topics."""
 
     follow = None
+    services = CATALOGUE
 
     def __init__(
         self,
@@ -158,10 +159,10 @@ class World:
         journal = Journal(self.stores, self.clock, self.settings.hash)
         self.parts = Parts(
             settings=self.settings,
-            services=CATALOGUE,
+            services=self.services,
             stores=self.stores,
             planner=self.planner,
-            executors={"fleet": self.executor},
+            executors=self.executors(),
             notifier=self.notices,
             journal=journal,
             now=self.clock,
@@ -179,6 +180,10 @@ class World:
             ticks=self.ticks,
         )
         self.worker.recover()
+
+    def executors(self):
+        """By backend, for each new worker."""
+        return {"fleet": self.executor}
 
     def push(self, *messages):
         for message in messages:

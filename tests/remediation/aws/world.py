@@ -96,8 +96,16 @@ class AwsWorld:
             self.ec2.start_instances(InstanceIds=[self.instance])
         self.groups.set_desired_capacity(AutoScalingGroupName=self.name, DesiredCapacity=2)
         self.ecs.update_service(cluster=self.name, service="cart", desiredCount=3, taskDefinition=self.newest)
+        self._unmark()
         self.clock.at = time.time()
         self.double.reset()
+
+    def _unmark(self) -> None:
+        names = [f"sentinel:{name}" for name in ("answered", "before", "begun", "key", "rebooted")]
+        about = {"ResourceId": self.name, "ResourceType": "auto-scaling-group"}
+        self.ecs.untag_resource(resourceArn=self.service()["serviceArn"], tagKeys=names)
+        self.ec2.delete_tags(Resources=[self.instance], Tags=[{"Key": name} for name in names])
+        self.groups.delete_tags(Tags=[{**about, "Key": name} for name in names])
 
     def _make_service(self) -> None:
         self.ecs.create_cluster(clusterName=self.name)
