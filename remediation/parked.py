@@ -20,7 +20,7 @@ from remediation.state import RunState, plan_of, watched
 from remediation.waiting import Answered, look
 from remediation.watching import Watched, escalation, guarded, judge_now
 
-ASKED_AT_ONCE = 2_000
+ASKED_AT_ONCE = 1_000
 """Requests whose answer is looked for in one look; with more than that waiting, each look asks about the next ones."""
 
 LATER = 1.0

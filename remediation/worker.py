@@ -83,7 +83,8 @@ class Worker:
                 if not recovered:
                     self.recover()
                     recovered = True
-                self.step(self._settings.poll)
+                # While runs from before the start wait to be taken up, nothing waits for the topics.
+                self.step(0.0 if 0.0 in self._strays.values() else self._settings.poll)
             except TransientError as error:
                 log.warning("worker waits", reason=str(error))
                 stop.wait(self._settings.retry_first)
@@ -117,6 +118,11 @@ class Worker:
         self._pool.shutdown(wait=True)
         self._collect()
         self._outbox.close()
+
+    @property
+    def parked(self) -> int:
+        """How many runs wait here for a decision, windows or a target."""
+        return len(self._parked)
 
     @property
     def idle(self) -> bool:
