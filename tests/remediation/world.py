@@ -140,6 +140,7 @@ class World:
         owner="test",
         ticks=None,
         limiter=None,
+        services=CATALOGUE,
     ):
         self.clock, self.fleet = Clock(), FleetDouble(*CATALOGUE.services)
         self.owner, self.ticks = owner, ticks or self.clock
@@ -150,7 +151,7 @@ class World:
         self.planner = planner or RunbookPlanner(load_runbooks(RUNBOOKS))
         self.stores = SqlStores.over(database)
         self.executor = executor(self.fleet.executor()) if executor else self.fleet.executor()
-        self._open_saver, self.limiter = open_saver, limiter
+        self._open_saver, self.limiter, self.services = open_saver, limiter, services
         if trusted and self.settings.policy.mode is Mode.AUTO:
             trust(database.url.render_as_string(hide_password=False))
         self.restart()
@@ -162,6 +163,7 @@ class World:
             services=self.services,
             stores=self.stores,
             planner=self.planner,
+            executors={self.executor.backend: self.executor},
             executors=self.executors(),
             notifier=self.notices,
             journal=journal,
