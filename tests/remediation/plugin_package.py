@@ -19,7 +19,8 @@ def files() -> dict[str, str]:
 
 def configuration() -> str:
     """The configuration that the page gives for it."""
-    return re.findall(r"```yaml configuration\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0]
+    found: list[str] = re.findall(r"```yaml configuration\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return found[0]
 
 
 def install(folder: Path, contents: Mapping[str, str]) -> Path:

@@ -126,7 +126,6 @@ class World:
     """Everything one worker has. `restart()` builds a new worker over the same database, checkpoints and topics."""
 
     follow = None
-    services = CATALOGUE
 
     def __init__(
         self,
@@ -163,7 +162,6 @@ class World:
             services=self.services,
             stores=self.stores,
             planner=self.planner,
-            executors={self.executor.backend: self.executor},
             executors=self.executors(),
             notifier=self.notices,
             journal=journal,
@@ -185,7 +183,7 @@ class World:
 
     def executors(self):
         """By backend, for each new worker."""
-        return {"fleet": self.executor}
+        return {self.executor.backend: self.executor}
 
     def push(self, *messages):
         for message in messages:

@@ -139,7 +139,7 @@ def test_an_answer_is_the_same_in_a_new_process(world, kind):
 FAULTS = st.lists(st.sampled_from(["", *KINDS]), max_size=3)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(sorted(TYPES)),
     acting=FAULTS,

@@ -22,13 +22,12 @@ def run(make_world, world, tmp_path):
     catalogue = {"web": {"calls": ["checkout"]}, "checkout": {"backend": "aws", "resource": resource, "tier": 1}}
 
     class Run(World):
-        services = ServiceCatalogue.model_validate({"services": catalogue})
-
         def executors(self):
             return {"aws": world.executor()}
 
     config = settings(allow=[{"actions": ["ecs_rollback"], "backend": "aws", "name": f"{world.name}/cart"}])
-    made = make_world(config, Run, planner=RunbookPlanner(load_runbooks(tmp_path)))
+    services = ServiceCatalogue.model_validate({"services": catalogue})
+    made = make_world(config, Run, planner=RunbookPlanner(load_runbooks(tmp_path)), services=services)
     made.clock.at = time.time()
     return made
 
