@@ -46,18 +46,18 @@ BASE = 15
 """Length of `base`."""
 SEASON_RATE = 0.05
 """Weight of a new window in its half hour: five-minute windows are forgotten over three to four days."""
-MEAN_RATE = 0.002
-"""Weight of a new window in the mean: 500 windows, so that a shift is accepted within about two days of five minutes."""
+MEAN_RATE = 0.001
+"""Weight of a new window in the mean: 1,000 windows, three and a half days of five minutes."""
 CLIP = 4.0
 """Deviations at which a value is clipped when it is learned."""
-TAIL = 0.02
+TAIL = 0.03
 """Share of windows in the tail."""
 TAIL_RATE = 0.001
 """Step of the stochastic approximation of q, four times that for b."""
 TAIL_CLIP = 8.0
 """An excess is learned as at most this many b."""
-LOG_FLOOR = 50.0
-"""The signed logarithm is linear up to this many floors (5 to 10 % of the mean size)."""
+LOG_FLOOR = 40.0
+"""The signed logarithm is linear up to this many floors (four per cent of the mean size)."""
 
 Columns = npt.NDArray[np.float64]
 

@@ -29,19 +29,17 @@ WARM = 140
 """Windows before the first emission."""
 CAP = 10.0
 """The most that one channel counts: ten decades or ten spreads."""
-SEASON_WEIGHT, DRIFT_WEIGHT, JUMP_WEIGHT = 1.08, 1.16, 1.5
+SEASON_WEIGHT, DRIFT_WEIGHT, JUMP_WEIGHT = 1.0, 1.0, 2.0
 """Weights of the channels in Z."""
-JUMP_STEP = 360.0
+JUMP_STEP = 800.0
 """Seconds of step at which the weight of the jump has halved."""
-LIFT, ALONE = 1.7, 2.7
+LIFT, ALONE = 1.75, 3.0
 """A lasting score counts this much more, one that stands alone this much less."""
 HABIT_PER_DAY = 6.0
 """Exceedances a day of the quantile that stands for usual."""
-USUAL = 3.9
+USUAL = 3.4
 """Quantile from which a series counts as restless."""
-FIRST_USUAL = 1.4
-"""Where the logarithm of the quantile starts."""
-SUBJECT = 0.2
+SUBJECT = 0.4
 """Scores below this share of an alert are no onset and are not emitted."""
 WEEK = 604800.0
 """Seconds over which alerts are forgotten by the budget."""

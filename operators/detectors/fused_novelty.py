@@ -25,9 +25,9 @@ STATE = 7
 """Length of it."""
 WARM = 140
 """Windows of a feature before a break counts."""
-CONTRACTION = 1e-4
+CONTRACTION = 7e-5
 """Share by which the envelope contracts at each window."""
-SHRINK = 0.15
+SHRINK = 0.2
 """A break moves the edge beyond the value by this share of the break."""
 YOUNG = 1000.0
 """A break counts age / (age + this)."""

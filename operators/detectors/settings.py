@@ -100,26 +100,27 @@ class FusedSettings(Section):
 
     kind: Literal["fused"] = "fused"
     """Chooses this detector."""
-    level: float = Field(default=6.0, gt=0)
-    """Fused score that is an alert: about six decades of tail probability, or less together with novelty. Default 6."""
-    novelty: float = Field(default=2.3, ge=0)
-    """How much novelty multiplies deviation. Default 2.3; 0 where the same faults repeat, 4 for what was never seen."""
+    level: float = Field(default=5.4, gt=0)
+    """Fused score that is an alert: five and a half decades of tail probability, or less together with novelty. Default 5.4,
+    on the plateau of all three labelled sets (docs/detection.md)."""
+    novelty: float = Field(default=2.0, ge=0)
+    """How much novelty multiplies deviation. Default 2; 0 where the same faults repeat, 4 for what was never seen."""
     theta: float = Field(default=0.08, gt=0)
     """Break of an envelope, as a share of its width, that is news with probability one half. Default 0.08."""
-    floor: float = Field(default=0.0015, ge=0)
-    """Smallest deviation, as a share of the mean size of the series. Default 0.0015."""
-    persistence: float = Field(default=340.0, ge=0)
-    """Seconds over which a score must last to count in full. Default 340: six one-minute windows, one of five minutes."""
+    floor: float = Field(default=0.001, ge=0)
+    """Smallest deviation, as a share of the mean size of the series. Default 0.001."""
+    persistence: float = Field(default=300.0, ge=0)
+    """Seconds over which a score must last to count in full. Default 300: five one-minute windows, one of five minutes."""
     refractory: float = Field(default=4 * 3600.0, ge=0)
     """Seconds after an alert in which only a clearly worse score is one again. Default four hours."""
     refractory_windows: float = Field(default=50.0, ge=0)
     """The same in windows, where that is less. Default 50: fifty minutes of one-minute windows."""
     gain: float = Field(default=1.5, ge=1)
     """How many times as bad is clearly worse. Default 1.5."""
-    habituation: float = Field(default=0.8, ge=0, le=2)
-    """How far the score of a restless series is divided by what is usual for it: 0 not at all, 1 in full. Default 0.8."""
-    penalty: float = Field(default=0.07, ge=0)
-    """Share by which each alert beyond the rule's budget raises the bar. Default 0.07."""
+    habituation: float = Field(default=0.75, ge=0, le=2)
+    """How far the score of a restless series is divided by what is usual for it: 0 not at all, 1 in full. Default 0.75."""
+    penalty: float = Field(default=0.06, ge=0)
+    """Share by which each alert beyond the rule's budget raises the bar. Default 0.06."""
 
 
 DetectorSettings = Annotated[

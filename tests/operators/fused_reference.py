@@ -19,7 +19,7 @@ class Tail:
     b: float = 0.0
 
     def update(self, n, z):
-        a = 0.02
+        a = 0.03
         if n < 140:
             if n >= 35:
                 self.first.append(z)
@@ -73,8 +73,8 @@ class Envelope:
             said = math.log1p(share / (1.0 + 0.2 * self.breaks) * (age / (age + 1000.0)) / theta)
             if share > 0.01 and age - self.last_break > 30:
                 self.breaks, self.last_break = self.breaks + 1.0, age
-        self.high = x + 0.15 * (x - self.high) if x > self.high else self.high - 1e-4 * (self.high - x)
-        self.low = x - 0.15 * (self.low - x) if x < self.low else self.low + 1e-4 * (x - self.low)
+        self.high = x + 0.2 * (x - self.high) if x > self.high else self.high - 7e-5 * (self.high - x)
+        self.low = x - 0.2 * (self.low - x) if x < self.low else self.low + 7e-5 * (x - self.low)
         return said
 
 
@@ -105,7 +105,7 @@ class Deviation:
         drift, jump = self._moves(x, least)
         self.n += 1
         self.recent.append(x)
-        signed_log = math.copysign(math.log1p(abs(x) / (50.0 * least)), x)
+        signed_log = math.copysign(math.log1p(abs(x) / (40.0 * least)), x)
         features = (signed_log, residual, _mean(list(self.recent)[-10:]), _mean(list(self.recent)))
         return season, self.drift.update(n, drift), self.jump.update(n, jump), step, features
 
@@ -137,7 +137,7 @@ class Deviation:
         if n >= 50:
             away = min(max(away, -4.0 * deviation), 4.0 * deviation)
             move = min(max(move, -4.0 * other), 4.0 * other)
-        rate = max(0.002, 1.0 / (n + 1))
+        rate = max(0.001, 1.0 / (n + 1))
         self.mean += rate * away
         self.variance = (1.0 - rate) * (self.variance + rate * away * away)
         self.moves = (1.0 - rate) * self.moves + rate * move * move
@@ -160,7 +160,7 @@ class FusedReference:
         self.deviation = Deviation(settings.floor)
         self.envelopes = [Envelope(25), Envelope(25), Envelope(25), Envelope(50)]
         self.ring: deque[float] = deque(maxlen=15)
-        self.habit = math.log(3.9) - 1.0
+        self.habit = math.log(3.4) - 1.0
         self.count, self.counted, self.last_score, self.last_time = 0.0, 0.0, 0.0, -1e18
 
     def update(self, time, x):
@@ -173,17 +173,17 @@ class FusedReference:
         for envelope, feature in zip(self.envelopes, features, strict=True):
             if feature is not None:
                 novelty += envelope.update(feature, own.theta)
-        weight = 1.5 / (1.0 + (step / 360.0) * (step / 360.0))
-        total = 1.08 * min(season, 10.0) + 1.16 * min(drift, 10.0) + weight * min(jump, 10.0)
-        raw = total / (1.08 + 1.16 + weight) * (1.0 + own.novelty * novelty)
-        bar = math.exp(own.habituation * max(0.0, self.habit - math.log(3.9)))
+        weight = 2.0 / (1.0 + (step / 800.0) * (step / 800.0))
+        total = min(season, 10.0) + min(drift, 10.0) + weight * min(jump, 10.0)
+        raw = total / (2.0 + weight) * (1.0 + own.novelty * novelty)
+        bar = math.exp(own.habituation * max(0.0, self.habit - math.log(3.4)))
         if n >= 140:
             share, move = min(6.0 * step / 86400.0, 0.2), 0.05 if n <= 1000 else 0.02
             self.habit += move * (1.0 - share) if math.log(raw + 1e-6) > self.habit else -move * share
         self.ring.append(raw)
         wanted = int(min(max(round(own.persistence / step), 1), 15)) if step > 0.0 else 1
         have = sorted(list(self.ring)[-wanted:])
-        lasting = raw if wanted == 1 else max(1.7 * have[len(have) // 2], raw / 2.7)
+        lasting = raw if wanted == 1 else max(1.75 * have[len(have) // 2], raw / 3.0)
         if n < 140:
             return None
         return self._emit(time, lasting / own.level, bar, step)
@@ -193,7 +193,7 @@ class FusedReference:
         count = self.count * math.exp(-max(time - self.counted, 0.0) / 604800.0)
         score = lasting / (bar * (1.0 + own.penalty * max(0.0, count - self.budget)))
         quiet = min(own.refractory, own.refractory_windows * step)
-        if lasting < 0.2 or score < 0.2 or (time - self.last_time <= quiet and score <= self.last_score * own.gain):
+        if lasting < 0.4 or score < 0.4 or (time - self.last_time <= quiet and score <= self.last_score * own.gain):
             return 0.0
         self.last_score, self.last_time = score, time
         if score >= 1.0:

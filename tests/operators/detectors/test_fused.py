@@ -89,7 +89,7 @@ def test_one_odd_minute_counts_less_and_one_odd_hour_in_full():
         scores = observe(values, step, own=SETTINGS.model_copy(update={"persistence": persistence}))
         return scores.emission[-10, LASTING]
 
-    assert raised(60.0) == pytest.approx(raised(60.0, persistence=0.0) / 2.7)
+    assert raised(60.0) == pytest.approx(raised(60.0, persistence=0.0) / 3.0)
     assert raised(3600.0) == raised(3600.0, persistence=0.0)
 
 
