@@ -34,7 +34,9 @@ class ApiSettings(Section):
     """Seconds that calls under way get at SIGTERM before they are cut. Default 5."""
     failed_logins_per_minute: int = Field(default=30, ge=1)
     """Failed authentications on decisions that go to the audit each minute; more are answered 429 and only counted, so
-    that a stranger cannot fill the audit. Default 30."""
+    that a stranger cannot fill the audit. As many on routes that read. Default 30."""
+    login_audit_seconds: float = Field(default=3600.0, ge=0)
+    """Seconds after which the use of a key from the same address goes to the audit again. Default 3600; 0 is each use."""
 
     @field_validator("keys")
     @classmethod

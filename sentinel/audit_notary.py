@@ -111,21 +111,3 @@ class Notary:
             metrics.AUDIT_ANCHOR_LATE.labels(one.place).set(0.0 if one.owed_since is None else now - one.owed_since)
         unsigned = self._heads.unsigned_since()
         metrics.AUDIT_UNSIGNED.set(0.0 if unsigned is None else max(0.0, now - unsigned))
-
-
-def check_late(heads: HeadStore, settings: AuditSettings, now: float) -> str:
-    """Return a line while every head is signed and delivered in time; raise `TransientError` naming what is late.
-
-    For health, in any process that sees the database.
-    """
-    late = []
-    for one in heads.deliveries():
-        if one.owed_since is not None and now - one.owed_since > settings.late_after:
-            because = f" ({one.last_error})" if one.last_error else ""
-            late.append(f"{one.place} lacks heads since {now - one.owed_since:.0f} s{because}")
-    unsigned = heads.unsigned_since()
-    if unsigned is not None and now - unsigned > settings.sign_every + settings.late_after:
-        late.append(f"nothing was signed for {now - unsigned:.0f} s")
-    if late:
-        raise TransientError(f"audit anchors are late: {'; '.join(late)}")
-    return "every signed head is where it belongs"

@@ -44,6 +44,7 @@ from sentinel.archive import Archive
 from sentinel.audit_keys import load_signing_key
 from sentinel.audit_notary import Notary, open_anchor
 from sentinel.audit_proof import load_proof
+from sentinel.cli.configured import tell_configuration
 from sentinel.cli.settings import Settings
 from sentinel.config import resolve
 from sentinel.health import Probe
@@ -128,6 +129,7 @@ def run_worker(
     settings: Settings, stores: SqlStores, stop: threading.Event, history: SeriesHistory | None = None
 ) -> None:
     """Drive remediation runs until `stop` is set. Without a history, pictures on cards begin with the alert."""
+    tell_configuration(settings, stores, "worker", time.time())
     ensure_topics(settings.kafka)
     topics = Topics(settings.kafka.topic_prefix)
     queues = _queues(settings, stores)
@@ -204,11 +206,12 @@ def _telling(
 
 def _queues(settings: Settings, stores: SqlStores) -> QueueNotifier:
     told = settings.notifications
-    return QueueNotifier(open_destinations(told, os.environ), stores, settings.services, told.queue, time.time)
+    return QueueNotifier(open_destinations(told, os.environ), stores, settings.services, told, time.time)
 
 
 def run_api(settings: Settings, stores: SqlStores, history: SeriesHistory | None, stop: threading.Event) -> None:
     """Serve the API until `stop` is set. Without a history (another process owns its path) those routes answer 503."""
+    tell_configuration(settings, stores, "api", time.time())
     probes = [Probe("database", stores.database.check), Probe("broker", lambda: check_broker(settings.kafka))]
     if settings.remediation.llm.enabled:
         probes.append(Probe("models", lambda: check_outcome(resolve(settings.state, PROBE_FILE)), required=False))
@@ -217,7 +220,14 @@ def run_api(settings: Settings, stores: SqlStores, history: SeriesHistory | None
     with _limiter(settings) as limiter:
         if limiter is not None:
             probes.append(Probe("redis", limiter.check, required=False))
-        parts = ApiParts(stores=stores, now=time.time, history=history, probes=tuple(probes), slack=settings.slack)
+        parts = ApiParts(
+            stores=stores,
+            now=time.time,
+            history=history,
+            probes=tuple(probes),
+            audit=settings.audit,
+            slack=settings.slack,
+        )
         with _hearing(parts) as heard:
             app = create_app(settings.api, heard)
             serve_api(app, settings.api.host, settings.api.port, stop, drain_seconds=settings.api.drain_seconds)

@@ -17,6 +17,7 @@ from api.server import run_api
 from api.settings import ApiKeySettings, ApiSettings
 from sentinel.api_client import ApiClient
 from sentinel.approvals import Role
+from sentinel.audit_chain import AuditRecord
 from sentinel.health import Probe
 from sentinel.slack_settings import SlackSettings
 from sentinel.stores.history.protocol import SeriesHistory
@@ -51,6 +52,10 @@ class Api:
         """A plain client with the key of this role, or with none."""
         key = {"Authorization": f"Bearer {KEYS[role]}"} if role else {}
         return httpx.Client(base_url=self.url, headers={**key, **headers}, trust_env=False)
+
+    def told(self) -> list[AuditRecord]:
+        """The audit without the uses of keys."""
+        return [record for record in self.stores.audit.records() if record.action != "api.login"]
 
     def client(self, role: Role | None = Role.APPROVER) -> ApiClient:
         """The typed client."""

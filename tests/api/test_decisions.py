@@ -25,7 +25,7 @@ def decide(
 
 def audited(api: Api) -> list[tuple[str, str, str]]:
     assert api.stores.audit.verify().ok
-    return [(r.actor, r.action, r.target) for r in api.stores.audit.records()]
+    return [(r.actor, r.action, r.target) for r in api.told()]
 
 
 def test_an_approver_decides_and_the_audit_says_so(api):
@@ -44,7 +44,7 @@ def test_an_approver_decides_and_the_audit_says_so(api):
         "final": False,
     }
     assert api.stores.approvals.get("apr-1").status is ApprovalStatus.APPROVED
-    [record] = api.stores.audit.records()
+    [record] = api.told()
     assert (record.actor, record.action, record.target, record.digest, record.trace_id, record.at) == (
         "the-approver",
         "approval.approve",
@@ -180,7 +180,7 @@ def test_two_people_approve_and_each_vote_is_audited(serve):
         view = client.approval("apr-1")
     assert [vote.actor for vote in view.votes] == ["the-approver", "the-admin"]
     assert view.decision == view.votes[-1]
-    details = [r.details.get("closes") for r in api.stores.audit.records() if r.action == "approval.approve"]
+    details = [r.details.get("closes") for r in api.told() if r.action == "approval.approve"]
     assert details == [False, True]
 
 
@@ -204,7 +204,7 @@ def test_an_edit_is_written_down_once_and_audited(api):
             edit = client.edit("apr-1", digest=DIGEST, step=1, parameter="version", value="v0", reason="older")
         assert client.approval("apr-1").edits == (edit,)
     assert (edit.actor, edit.value, edit.outcome) == ("the-approver", "v0", EditOutcome.WAITING)
-    [record] = api.stores.audit.records()
+    [record] = api.told()
     assert (record.action, record.details["parameter"], record.details["value"]) == ("approval.edit", "version", "v0")
 
 

@@ -166,9 +166,11 @@ def test_the_audit_verdict_names_a_cut_tail(serve, stores, tmp_path):
         stores.audit.append(actor="a", action="x", target="t", at=1.0)
     path = Path(tmp_path / "audit-anchor.jsonl")
     path.write_text(path.read_text().replace('"seq":3', '"seq":7'))
+    with api.http(Role.APPROVER) as http:  # the use of the key is the fourth record
+        http.get("/api/v1/kill-switch")
     with api.client() as client:
         verdict = client.verify_audit()
-    assert (verdict.ok, verdict.first_bad, str(verdict.fault)) == (False, 4, "cut")
+    assert (verdict.ok, verdict.first_bad, str(verdict.fault)) == (False, 5, "cut")
 
 
 def test_series_changes_and_decisions_are_read_from_the_history(client):

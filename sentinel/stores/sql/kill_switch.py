@@ -53,6 +53,7 @@ class KillSwitchStore:
             raise RefusedError("reason", "say why the kill switch is turned")
         row = {"name": _ROW, "on": int(on), "actor": actor, "reason": reason, "changed_at": now}
         with self._database.write():
+            before = self._stored()
             self._database.insert_or_update(_SWITCH, row, ("name",))
             self._audit.append(
                 actor=actor,
@@ -60,7 +61,7 @@ class KillSwitchStore:
                 target="kill_switch",
                 reason=reason,
                 at=now,
-                details=details,
+                details={**(details or {}), "before": {"on": before.on}, "after": {"on": on}},
                 trace_id=trace_id,
             )
         return self.read()

@@ -35,8 +35,14 @@ class StepStore:
             row = {name: getattr(record, name) for name in steps.c.keys()}  # noqa: SIM118 a collection, not a dict
             if not self._database.insert_or_ignore(steps, {**row, "inputs": to_document(record.inputs)}):
                 return
-            for digest, value in values.items():
-                self._database.insert_or_ignore(contents, {"digest": digest, "document": to_document(value)})
+            for value in values.values():
+                self.keep_content(value)
+
+    def keep_content(self, value: Any) -> str:
+        """Store a value under its digest, which is returned; a value that is there already costs one look."""
+        digest = digest_of(value)
+        self._database.insert_or_ignore(contents, {"digest": digest, "document": to_document(value)})
+        return digest
 
     def find(self, *, incident_id: str = "", run_id: str = "") -> list[StepRecord]:
         """The steps of an incident or of a run, in their order."""

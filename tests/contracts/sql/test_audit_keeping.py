@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import pytest
 
-from sentinel.audit_notary import check_late
+from sentinel.audit_late import check_late
+from sentinel.audit_settings import AuditSettings
 from sentinel.audit_verdict import AuditFault
 from sentinel.errors import PermanentError, RefusedError, TransientError
 from sentinel.metrics import REGISTRY
 from sentinel.stores.sql.audit_retention import AuditRetention
 from tests.contracts.sql.audit_world import DAYS, Kept, found
 
+PLACES = AuditSettings.model_validate(
+    {"key": "file:audit.key", "sign_every": 600, "anchors": [{"kind": "file"}, {"kind": "file", "name": "kept"}]}
+)
 SOURCES = pytest.mark.parametrize("source", ["database", "export"])
 
 
@@ -104,13 +108,15 @@ def test_a_place_that_is_away_gets_everything_later_and_does_not_hold_up_the_oth
     late = REGISTRY.get_sample_value("sentinel_audit_anchor_late_seconds", {"place": "kept"})
     assert late == audit.now - audit.log.heads.all()[0].at > 0
     with pytest.raises(TransientError, match=r"kept lacks heads since .*no route"):
-        check_late(audit.log.heads, audit.settings, audit.now + 3600)
+        check_late(audit.log.heads, PLACES, audit.now + 3600)
+    without = PLACES.model_copy(update={"anchors": PLACES.anchors[:1]})
+    assert check_late(audit.log.heads, without, audit.now + 600)
     kept.error = None
     audit.now += 400
     audit.notary.step()
     assert kept.heads == audit.file.read()
     assert REGISTRY.get_sample_value("sentinel_audit_anchor_late_seconds", {"place": "kept"}) == 0.0
-    assert check_late(audit.log.heads, audit.settings, audit.now)
+    assert check_late(audit.log.heads, PLACES, audit.now)
 
 
 def test_a_place_that_is_away_is_asked_less_and_less(audit):
@@ -131,7 +137,7 @@ def test_a_place_that_is_away_is_asked_less_and_less(audit):
 
 def test_a_notary_that_stopped_is_late(audit):
     audit.live(1)
-    assert check_late(audit.log.heads, audit.settings, audit.now)
+    assert check_late(audit.log.heads, PLACES, audit.now)
     audit.write(99)
     with pytest.raises(TransientError, match="nothing was signed"):
-        check_late(audit.log.heads, audit.settings, audit.now + 5000)
+        check_late(audit.log.heads, PLACES, audit.now + 5000)
