@@ -77,19 +77,6 @@ class Case(Section):
     """Patterns (`*`, `?`): each must match a reason, and each reason one of them. Default: reasons are not checked."""
 
 
-class CaseFile(Section):
-    """A file of cases, and the policy that they are about."""
-
-    configuration: str = ""
-    """Configuration file whose policy and services are tested, relative to this file. Default: those given here."""
-    policy: PolicySettings | None = None
-    """The policy, instead of a configuration's."""
-    services: ServiceCatalogue | None = None
-    """The services, instead of a configuration's."""
-    cases: tuple[Case, ...] = Field(min_length=1)
-    """The cases, each for itself."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
     """One case and what policy said; `differences` is empty when it is what was expected."""

@@ -26,6 +26,7 @@ from sentinel.cli import (
     safety,
     score,
     scraping,
+    trials,
 )
 from sentinel.cli.demo import command as demo
 from sentinel.cli.tuning import commands as tuning
@@ -75,7 +76,7 @@ for part in (
     explain,
     score,
     tuning,
-    policy,
+    trials,
     aws,
     kubernetes,
     replay_incident,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sentinel.cli.options import Json
-from sentinel.cli.output import exit_codes, print_json, print_table, say
+from sentinel.cli.output import errors, exit_codes, print_json, print_table, say
 
 if TYPE_CHECKING:
     from sentinel.cli.settings import Settings
@@ -31,9 +32,18 @@ def register(app: typer.Typer) -> None:
 @exit_codes
 def check(
     file: Annotated[Path, typer.Argument(help="The configuration file.", exists=True, dir_okay=False)],
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", help="Recorded series (CSV file or folder): rules that none of them has are named.", exists=True
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a configuration file and show what it will do; mistakes are printed as `file:line` and exit with 2."""
+    """Check a configuration file and show what it will do; mistakes are printed as `file:line` and exit with 2.
+
+    What is valid and yet surely not meant is a warning: a rule that an earlier one leaves nothing to watch.
+    """
     from remediation.notifiers.webhook_template import load_template
     from remediation.runbooks import load_runbooks
     from sentinel.cli.settings import load_settings
@@ -52,6 +62,27 @@ def check(
     print_table("What may happen", ("policy", "value"), _policy(settings))
     names = [(r.name, r.title) for r in runbooks]
     print_table("Runbooks", ("name", "does"), names)
+    for warning in _warnings(settings, source):
+        errors.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _warnings(settings: Settings, source: Path | None) -> Iterator[str]:
+    from operators.rule_checks import unreachable, watching_nothing
+    from sentinel.cli.tuning.recordings import read_recordings
+
+    rules = settings.detection.rules
+    never = unreachable(rules)
+    for name, earlier in never.items():
+        yield f"detection.rules.{name} can never have a series: {earlier}, which stands before it, takes all of them"
+    if source is None:
+        return
+    known = [series for series, _, _ in read_recordings(source, None).series]
+    for name, taken in watching_nothing(rules, known).items():
+        why = (
+            f"{len(taken)} that it matches have an earlier rule, such as {taken[0][1]}" if taken else "it matches none"
+        )
+        if name not in never:
+            yield f"detection.rules.{name} has none of the {len(known)} recorded series: {why}"
 
 
 @exit_codes

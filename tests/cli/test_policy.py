@@ -25,6 +25,37 @@ def test_the_example_holds():
     assert "8 cases, 0 failed" in result.stdout
 
 
+def test_the_example_of_the_rules_holds_and_a_difference_exits_with_1(tmp_path):
+    example = ROOT / "config" / "tests" / "detection.yaml"
+    result = sentinel("test", example, EXAMPLE)
+    assert result.exit_code == 0, result.output
+    assert "12 cases, 0 failed" in result.stdout
+    changed = tmp_path / "detection.yaml"
+    changed.write_text(example.read_text().replace("rule: errors", "rule: latency"))
+    failed = sentinel("test", changed)
+    assert failed.exit_code == 1
+    assert "expected an alert of rule latency on checkout" in failed.stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"detection": {}}, "give `cases`"),
+        (
+            {"detect": [{"name": "one", "series": [{"name": "a", "service": "b", "values": "1x1"}], "expect": []}]},
+            "detection",
+        ),
+        ({"detection": {}, "detect": [{"name": "one", "series": [], "expect": []}]}, "series"),
+    ],
+)
+def test_mistakes_in_cases_for_rules_exit_with_2(tmp_path, body, says):
+    file = tmp_path / "cases.yaml"
+    file.write_text(yaml.safe_dump(body))
+    result = sentinel("test", file)
+    assert result.exit_code == 2
+    assert says in result.stderr
+
+
 def test_a_difference_is_told_and_exits_with_1(tmp_path):
     file = write(tmp_path, {**CASE, "reasons": ["mode: *"]}, {**CASE, "name": "two", "expect": "ask"})
     result = sentinel("test", file)

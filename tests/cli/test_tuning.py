@@ -155,3 +155,17 @@ def test_bad_recordings_and_labels_say_where(recordings):
     refused = sentinel("backtest", "--input", recordings / "recorded")
     assert refused.exit_code != 0
     assert "broken.csv:2" in refused.stderr
+
+
+def test_check_warns_of_rules_that_have_nothing_to_watch(recordings):
+    config = recordings / "rules.yaml"
+    rules = {
+        name: {"match": {"names": [names]}}
+        for name, names in (("all", "err*"), ("late", "error_ratio"), ("disk", "disk*"))
+    }
+    config.write_text(json.dumps({"detection": {"vectors": {}, "rules": rules}}))
+    checked = sentinel("check", config, "--input", recordings / "recorded")
+    assert checked.exit_code == 0, checked.stderr
+    assert "detection.rules.late can never have a series: all, which stands before it" in checked.stderr
+    assert "detection.rules.disk has none of the 2 recorded series: it matches none" in checked.stderr
+    assert "warning" not in sentinel("check", recordings / "loud.yaml").stderr
