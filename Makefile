@@ -24,6 +24,9 @@ test-kubernetes: $(dev) ## what needs pods that really run: a box with a real no
 	@k8s/cluster/node/build.sh >/dev/null
 	@k8s/cluster/node/with.sh $(bin)/python -m pytest tests/remediation/kubernetes/test_real_nodes.py $(ARGS)
 
+test-fuzz: $(dev) ## a million mutated messages through both ways of decode
+	@SENTINEL_FUZZED_MESSAGES=1000000 $(bin)/python -m pytest --timeout=1800 tests/operators/test_scanning.py
+
 test-unit: $(dev) ## the tests that need no service and take no time
 	@$(bin)/python -m pytest -m "not slow and not kafka and not postgres and not kubernetes" $(ARGS)
 
