@@ -1,7 +1,7 @@
 # Every target sets itself up: .venv from the system's Python 3.11 or 3.12, uv into it, and what the lock files say.
 # PYTHON=/path/to/python3.12 chooses another interpreter for a new .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kubernetes test-unit test-crash check bench lock lock-upgrade lock-check hooks clean
+.PHONY: help demo test test-fuzz test-kubernetes test-unit test-crash check bench lock lock-upgrade lock-check hooks clean
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
 
