@@ -11,9 +11,6 @@ from remediation.notifiers.slack_client import SlackClient
 from remediation.notifiers.slack_pictures import CardPictures
 from remediation.notifiers.slack_sender import SlackSender
 from remediation.notifiers.slack_series import SeriesSource
-from remediation.policy import blast_radius
-from sentinel.catalogue import ServiceCatalogue
-from sentinel.plans import Action
 from sentinel.slack_settings import SlackSettings
 from sentinel.stores.history.protocol import SeriesHistory
 from sentinel.stores.sql.stores import SqlStores
@@ -28,23 +25,17 @@ class SlackNotifier:
         stores: SqlStores,
         now: Callable[[], float],
         *,
-        services: ServiceCatalogue | None = None,
         history: SeriesHistory | None = None,
     ) -> None:
         """Connects to nothing; `settings.on` must hold. `now` is wall time in seconds.
 
-        `services` gives the blast radius of an action, `history` what the pictures show of the time before the alert.
+        `history` gives what the pictures show of the time before the alert.
         """
         self._settings = settings
         self._stores = stores
         self._now = now
         client = SlackClient(settings)
-        catalogue = services or ServiceCatalogue()
         source = SeriesSource(stores, history)
-
-        def affected(action: Action) -> tuple[str, ...]:
-            return tuple(sorted(blast_radius(action, catalogue)))
-
         self.senders = {
             channel: SlackSender(
                 client,
@@ -52,7 +43,6 @@ class SlackNotifier:
                 channel,
                 now,
                 pictures=CardPictures(client, stores, source, channel),
-                affected=affected,
             )
             for channel in settings.card_channels
         }

@@ -6,8 +6,7 @@ to approve instead. The sum of all texts stays below what Slack takes (about 13,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sentinel.approvals import ApprovalDecision, ApprovalRequest, ApprovalStatus
 from sentinel.incidents import Incident, IncidentAlert, IncidentStatus
@@ -32,6 +31,7 @@ from sentinel.slack_blocks import (
     slack_time,
 )
 from sentinel.snoozes import Snooze
+from sentinel.step_facts import StepFacts
 
 MAX_DIFF = 6000
 """Characters of all diffs on a card."""
@@ -54,7 +54,6 @@ class CardFacts:
     """What a card shows. `request` is the newest question, `votes` the answers to it, `outcomes` oldest first.
 
     `status`: how the question stands now; None while nothing was asked. `snooze` is there while the card is quiet.
-    `affected`: by action id, the services that may notice it; empty where that is not known.
     """
 
     incident: Incident
@@ -64,7 +63,6 @@ class CardFacts:
     outcomes: tuple[Outcome, ...] = ()
     snooze: Snooze | None = None
     plot: CardPlot | None = None
-    affected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def waiting(self) -> bool:
@@ -172,7 +170,7 @@ def _fixed_last_time(incident: Incident) -> list[str]:
 def _question(facts: CardFacts, request: ApprovalRequest) -> list[Block]:
     previews = {preview.action_id: preview for preview in request.previews}
     blocks = [
-        section(["*Plan*", line(request.plan.summary, 600), *(_action(facts, one) for one in request.plan.actions)])
+        section(["*Plan*", line(request.plan.summary, 600), *(_action(request, one) for one in request.plan.actions)])
     ]
     if request.difference:
         blocks.append(section(["*New since the last question*", *(f"• {line(one)}" for one in request.difference)]))
@@ -196,22 +194,29 @@ def _complete(request: ApprovalRequest, previews: dict[str, Preview]) -> bool:
     return all(action.id in previews for action in request.plan.actions)
 
 
-def _action(facts: CardFacts, action: Action) -> str:
-    undo = "can be undone: what the diff takes away is put back" if action.reversible else "*cannot be undone*"
+def _action(request: ApprovalRequest, action: Action) -> str:
+    """One step, with what the server knows of it."""
+    known = next((one for one in request.steps if one.action_id == action.id), None)
     params = ", ".join(f"{key}={value}" for key, value in sorted(action.params.items()))
-    what = line(f"{action.type} {action.target.key} {params}".strip(), 300)
-    return (
-        f"• `{what.replace('`', chr(39))}`\n    risk *{action.risk.value}* · expected downtime "
-        f"*{action.expected_downtime:g} s* · {undo}\n    {_reach(facts.affected.get(action.id, ()))}"
-    )
+    what = line(f"{action.type} {action.target.key} {params}".strip(), 300).replace("`", "'")
+    way_back = line(known.undo, 200) if known else "can be undone"
+    undo = way_back if action.reversible else "*cannot be undone*"
+    lines = [
+        f"• `{what}`",
+        f"    risk *{action.risk.value}* · expected downtime *{action.expected_downtime:g} s* · {undo}",
+        f"    {_reach(known)}",
+    ]
+    if known and known.proof:
+        lines.append(f"    proven when {line('; '.join(known.proof), 400)}")
+    return "\n".join(lines)
 
 
-def _reach(services: tuple[str, ...]) -> str:
-    if not services:
+def _reach(known: StepFacts | None) -> str:
+    """The blast radius: how many services, and what they may notice."""
+    if known is None or not known.affected:
         return "blast radius *unknown*: the target is not in the service catalogue"
-    more = f" and {len(services) - 8} more" if len(services) > 8 else ""
-    count = f"{len(services)} service{'' if len(services) == 1 else 's'}"
-    return f"blast radius *{count}*: {line(', '.join(services[:8]), 250)}{more}"
+    count = len(known.affected)
+    return f"blast radius *{count} service{'' if count == 1 else 's'}*: {line(known.reach, 300)}"
 
 
 def _answered(facts: CardFacts, request: ApprovalRequest) -> list[str]:

@@ -18,7 +18,6 @@ from sentinel.canonical import digest
 from sentinel.errors import PermanentError, SentinelError, TransientError
 from sentinel.logs import get_logger
 from sentinel.metrics import NOTIFICATIONS
-from sentinel.plans import Action
 from sentinel.runs import TimelineRow
 from sentinel.slack_blocks import line, slack_time
 from sentinel.stores.sql.cards import Card
@@ -47,12 +46,10 @@ class SlackSender:
         now: Callable[[], float],
         *,
         pictures: CardPictures,
-        affected: Callable[[Action], tuple[str, ...]],
     ) -> None:
-        """`now` is wall time in seconds; `affected` names the services in an action's blast radius."""
+        """`now` is wall time in seconds."""
         self._client = client
         self._pictures = pictures
-        self._affected = affected
         self._stores = stores
         self._channel = channel
         self._now = now
@@ -115,9 +112,7 @@ class SlackSender:
 
     def _facts(self, incident_id: str) -> CardFacts:
         facts = facts_of(self._stores, incident_id, self._now())
-        actions = facts.request.plan.actions if facts.request else ()
-        affected = {action.id: self._affected(action) for action in actions}
-        return replace(facts, affected=affected, plot=self._pictures.plot(facts))
+        return replace(facts, plot=self._pictures.plot(facts))
 
     def _look_for_lost(self, card: Card) -> Card:
         if not card.message:

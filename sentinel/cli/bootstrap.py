@@ -199,7 +199,7 @@ def _telling(
         if not settings.slack.on:
             yield SeveralNotifiers((ConsoleNotifier(), queues))
             return
-        slack = SlackNotifier(settings.slack, stores, time.time, services=settings.services, history=history)
+        slack = SlackNotifier(settings.slack, stores, time.time, history=history)
         sending.enter_context(slack.sending())
         yield SeveralNotifiers((ConsoleNotifier(), queues, slack))
 

@@ -14,6 +14,7 @@ from sentinel.outcomes import Outcome, Result
 from sentinel.plans import Scalar
 from sentinel.slack_blocks import APPROVE, DETAILS, REJECT, SNOOZE
 from sentinel.snoozes import Snooze
+from sentinel.step_facts import StepFacts
 from tests.contracts.sql.samples import ACTION, DIGEST, PLAN, PREVIEW, incident, request
 from tests.services.slack_rules import check_blocks, texts
 
@@ -21,6 +22,17 @@ HOSTILE = st.text(st.sampled_from("<>&@!#*_~`|\n\u202e\u0000é漢😀 ab"), max_
     ["<!channel>", "<https://evil.example|Approve>", "&lt;!here&gt;", "``` *Approved* by <@U0ANN>"]
 )
 OWN_MARKUP = re.compile(r"<!date\^\d+\^\{date_short_pretty\} \{time_secs\}\|\d+>|<@[A-Z0-9]+>|&amp;|&lt;|&gt;")
+
+STEP = StepFacts(
+    action_id=ACTION.id,
+    risk=ACTION.risk,
+    downtime=5.0,
+    replicas=3,
+    tier=1,
+    affected=("checkout", "web"),
+    undo="undone by deploy checkout version=v2",
+    proof=("error_ratio is normal for 3 windows",),
+)
 
 
 def facts(**changes):
@@ -53,7 +65,7 @@ def past(**changes):
 
 def test_the_card_has_what_a_person_needs():
     known = incident(context=Context(similar=(past(),)), recurrence_of="inc-0")
-    one = facts(incident=known, affected={ACTION.id: ("checkout", "web")})
+    one = facts(incident=known, request=request(steps=(STEP,)))
     text = shown(one)
     for part in (
         "checkout: errors",
@@ -61,8 +73,9 @@ def test_the_card_has_what_a_person_needs():
         "rollback checkout → verified — this is a recurrence of it",
         "@ resource version 7",
         '- version: "v2"\n+ version: "v1"',
-        "risk *medium* · expected downtime *5 s* · can be undone",
-        "blast radius *2 services*: checkout, web",
+        "risk *medium* · expected downtime *5 s* · undone by deploy checkout version=v2",
+        "blast radius *2 services*: one of 3 replicas at a time may be away for 5 s; checkout, web may notice",
+        "proven when error_ratio is normal for 3 windows",
         "risk: medium asks",
         "<!date^200^",
         DIGEST[:12],
@@ -73,7 +86,7 @@ def test_the_card_has_what_a_person_needs():
 
 def test_what_cannot_be_undone_and_what_is_not_in_the_catalogue_is_said():
     plan = replace(PLAN, actions=(replace(ACTION, reversible=False),))
-    text = shown(facts(request=request(plan=plan)))
+    text = shown(facts(request=request(plan=plan, steps=(replace(STEP, affected=()),))))
     assert "*cannot be undone*" in text
     assert "blast radius *unknown*" in text
 
@@ -170,7 +183,13 @@ def test_no_text_breaks_slacks_rules_or_acts(words, state):
     )
     action = replace(ACTION, params={name: reason}, reason=reason)
     plan = replace(PLAN, summary=summary, actions=(action,) * 9)
-    asked = request(difference=(text,) * 9, plan=plan, previews=(replace(PREVIEW, before={}, after=state, text=text),))
+    step = replace(STEP, affected=(name,) * 40, undo=text, proof=(reason,) * 9)
+    asked = request(
+        difference=(text,) * 9,
+        steps=(step,),
+        plan=plan,
+        previews=(replace(PREVIEW, before={}, after=state, text=text),),
+    )
     ended = Outcome(
         outcome_id="out-1",
         incident_id="inc-1",
@@ -190,8 +209,7 @@ def test_no_text_breaks_slacks_rules_or_acts(words, state):
         trace_id="",
     )
     plot = CardPlot(name=title, now=1.0, expected=None, last_week=2.0, file="F01" if state else "", bars="▁█")
-    reach = {action.id: (name,) * 40}
-    message = render_card(facts(incident=one, request=asked, outcomes=(ended,) * 5, plot=plot, affected=reach))
+    message = render_card(facts(incident=one, request=asked, outcomes=(ended,) * 5, plot=plot))
     assert check_blocks(message.blocks, most=50) == ""
     assert 0 < len(message.text) <= 4000
     for block in message.blocks:

@@ -14,8 +14,8 @@ from sentinel.cli.demo.slack_stand_in import CardMessage
 from sentinel.cli.demo.world import World
 from sentinel.slack_blocks import APPROVE, button_value
 
-_PICTURE_PATIENCE = 3.0
-"""Wall seconds; the question itself lives for eight."""
+_PICTURE_PATIENCE = 1.5
+"""Wall seconds; the question itself lives for eight, and the machine may be busy."""
 
 
 def card_with_question(world: World, request: ApprovalRequest) -> CardMessage:
