@@ -176,9 +176,10 @@ def test_clocks_that_jump_neither_take_leases_nor_hold_them(two, jump, whose):
 def test_a_dead_workers_run_is_taken_over_within_its_lease(two):
     one, other = two
     incident = asked_and_approved(one)
-    other.steps()
     run = one.stores.runs.find()[0]
     one.stores.runs.claim(run.id, owner="one", now=one.clock(), seconds=LEASE)  # and dies
+    other.steps()
+    assert one.fleet.actions == []
     began = other.ticks.at
     while not one.fleet.actions:
         other.ticks.at += 0.2
@@ -259,6 +260,34 @@ def test_a_second_automatic_plan_goes_on_by_itself(make_world):
     world.steps()
     assert world.results(first) == ["verified"]
     assert [params for _, _, params in world.fleet.actions] == [{"replicas": 5}, {"replicas": 7}]
+
+
+def test_a_target_is_given_back_between_two_attempts(world):
+    first, second = same_target()
+    world.open(first)
+    world.answer()
+    world.steps()
+    world.open(second)
+    waiting = world.pending()[0]
+    world.windows(first, *["abnormal"] * 10)
+    world.steps()
+    assert "recorded" in world.kinds(first)
+    assert not world.stores.runs.get(world.stores.runs.find(incident_id=first.id)[0].id).status.final
+    assert not world.stores.targets.holders(["fleet//service/cart"]), "the next attempt only asks"
+    world.answer(request=waiting)
+    world.steps()
+    assert "queued" not in world.kinds(second)
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_run_begins_in_time_whatever_the_wall_clock_says(two, jump):
+    one, _ = two
+    one.clock.at += jump
+    one.push(bad_deploy())
+    one.steps(1)
+    one.ticks.at += 6
+    one.steps()
+    assert len(one.stores.runs.find()) == 1
 
 
 def test_a_run_that_waits_for_a_target_ends_when_its_incident_does(make_world):
