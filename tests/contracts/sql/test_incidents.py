@@ -120,3 +120,11 @@ def test_alerts_that_fired_since_are_found_by_service(stores):
     assert stores.alerts.fired(["checkout"], since=960.0) == [fired]
     assert stores.alerts.fired(["checkout"], since=961.0) == []
     assert stores.alerts.fired(["cart"], since=0.0) == []
+
+
+def test_all_messages_of_services_are_found_by_their_windows(stores):
+    early, late = alert_message(900.0, state=AlertState.FIRING, fired_at=960.0), alert_message(960.0)
+    stores.alerts.add([late, early])
+    assert stores.alerts.around(["checkout"], since=early.window.end - 1) == [early, late]
+    assert stores.alerts.around(["checkout"], since=early.window.end) == [late]
+    assert stores.alerts.around(["cart"], since=0.0) == []
