@@ -1,5 +1,6 @@
 """Whatever happens in whatever order: nothing outside the allow-list, without a valid decision, twice, or while stopped."""
 
+import contextlib
 import shutil
 import sqlite3
 import tempfile
@@ -25,6 +26,7 @@ from sentinel.runs import LedgerStatus
 from sentinel.safety import GLOBAL, BreakerState
 from sentinel.stores.sql.approvals import Answer
 from sentinel.stores.sql.database import Database
+from sentinel.stores.sql.edits import Wish
 from tests.remediation import world as small
 
 ALLOWED = {"scale": ["cart", "checkout"], "rollback": ["checkout"]}
@@ -40,13 +42,15 @@ class Sequences(RuleBasedStateMachine):
 
     template: Path
 
-    @initialize(automatic=st.booleans(), trusted=st.booleans())
-    def begin(self, automatic, trusted):
+    @initialize(automatic=st.booleans(), trusted=st.booleans(), approvers=st.integers(1, 2))
+    def begin(self, automatic, trusted, approvers):
         self.folder = tempfile.TemporaryDirectory()
         shutil.copy(self.template, f"{self.folder.name}/sentinel.db")
         self.database = Database(f"sqlite:///{self.folder.name}/sentinel.db")
         self.connection = sqlite3.connect(f"{self.folder.name}/checkpoints.db", check_same_thread=False)
-        config = small.settings(**POLICY | {"mode": "auto" if automatic else "approve"})
+        mode = {"mode": "auto" if automatic else "approve", "approvers": [{"approvers": approvers}]}
+        config = small.settings(**POLICY | mode, people={"ann": ["slack:U0ANN"]})
+        self.approvers = approvers
         self.automatic = automatic and trusted
         self.world = small.World(self.database, lambda: SqliteSaver(self.connection), config, trusted=trusted)
         self.deeds_when_stopped = self.first_deeds_when_tripped = None
@@ -71,25 +75,37 @@ class Sequences(RuleBasedStateMachine):
         self.world.clock.at += seconds
 
     @rule(
-        choice=st.sampled_from(Choice),
+        choice=st.sampled_from([*Choice, Choice.APPROVE]),
+        actor=st.sampled_from(["ann", "slack:U0ANN", "bob"]),
         role=st.sampled_from(Role),
         digest=st.sampled_from(["", "0" * 64]),
         reason=st.sampled_from(["", "restart web instead", "no scale, please"]),
     )
-    def somebody_answers(self, choice, role, digest, reason):
+    def somebody_answers(self, choice, actor, role, digest, reason):
         for request in self.world.pending():
             answer = Answer(
                 request_id=request.id,
                 digest=digest or request.digest,
                 choice=choice,
-                actor="ann",
+                actor=actor,
                 role=role,
                 reason=reason,
             )
             try:
                 self.world.stores.approvals.decide(answer, now=self.world.clock.at)
-            except RefusedError:
-                assert role is Role.VIEWER or digest or self.world.clock.at >= request.expires_at
+            except RefusedError as error:
+                personal = error.rule in ("requester", "already_voted")
+                assert personal or role is Role.VIEWER or digest or self.world.clock.at >= request.expires_at
+
+    @rule(actor=st.sampled_from(["ann", "bob"]), value=st.sampled_from([0, 4, 6, 25]))
+    def somebody_edits(self, actor, value):
+        for request in self.world.pending():
+            wish = Wish(
+                request_id=request.id, digest=request.digest, step=1, parameter="replicas", value=value, actor=actor,
+                role=Role.APPROVER,
+            )  # fmt: skip
+            with contextlib.suppress(RefusedError):
+                self.world.stores.edits.ask(wish, now=self.world.clock.at)
 
     @rule(name=st.sampled_from(["cart", "checkout"]))
     def somebody_changes_the_target(self, name):
@@ -179,16 +195,19 @@ class Sequences(RuleBasedStateMachine):
             for request in self.world.stores.approvals.find(incident_id=entry.incident_id).items
             if request.run_id == entry.run_id and entry.action in request.plan.actions
         ]
-        decisions = [(request, self.world.stores.approvals.decision(request.id)) for request in requests]
-        assert any(
-            decision
-            and decision.choice is Choice.APPROVE
-            and decision.role is not Role.VIEWER
-            and decision.digest == request.digest
-            and decision.decided_at < request.expires_at
-            and entry.started_at < request.expires_at
-            for request, decision in decisions
-        )
+        assert any(self._approved(request, entry.started_at) for request in requests)
+
+    def _approved(self, request, at):
+        """Counted with nothing of the product's own counting: people, not actors, and none who edited the plan."""
+        votes = self.world.stores.approvals.votes(request.id)
+        valid = [
+            vote
+            for vote in votes
+            if vote.role is not Role.VIEWER and vote.digest == request.digest and vote.decided_at < request.expires_at
+        ]
+        people = {vote.actor.replace("slack:U0ANN", "ann") for vote in valid} - set(request.quorum.requesters)
+        rejected = any(vote.choice is Choice.REJECT for vote in votes)
+        return len(people) >= self.approvers and not rejected and at < request.expires_at
 
 
 @pytest.mark.slow
