@@ -31,6 +31,8 @@ class NotificationKind(StrEnum):
     """A person rejected the plan."""
     ESCALATED = "escalated"
     """The incident got worse while it was acted on: what was done is undone, and a person is needed."""
+    LASTING = "lasting"
+    """The incident is still open a good while after it was opened, whatever is being done about it."""
     RECORDED = "recorded"
     """An attempt ended; `result` says how, `final` whether another one follows."""
     FAILED = "failed"

@@ -20,7 +20,7 @@ Positive = Annotated[float, Field(gt=0)]
 """A number above zero."""
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """The name of an environment variable."""
-Reason = Literal["opened", "asked", "unanswered", "worse", "unresolved"]
+Reason = Literal["opened", "asked", "unanswered", "worse", "lasting", "unresolved"]
 """Why somebody is paged."""
 Tier = Annotated[int, Field(ge=0, le=4)]
 """A tier of the service catalogue."""
@@ -98,10 +98,11 @@ class PagerDutySettings(Section):
     page nobody."""
     tiers: dict[Tier, PagerDutyTier] = {}
     """Keys by tier. Default none."""
-    page_when: tuple[Reason, ...] = ("unanswered", "worse", "unresolved")
+    page_when: tuple[Reason, ...] = ("unanswered", "worse", "lasting", "unresolved")
     """Why somebody is paged: `opened` (every incident), `asked` (every question), `unanswered` (`escalate_after` questions
-    ran out, or the last one did), `worse` (the incident got worse while it was acted on) and `unresolved` (a run ended and
-    its incident goes on). Default the last three: Sentinel tries first."""
+    ran out, or the last one did), `worse` (the incident got worse while it was acted on), `lasting` (it is open for
+    `lasting_after` seconds, whatever is being done) and `unresolved` (a run ended and its incident goes on). Default the
+    last four: Sentinel tries first."""
     escalate_after: int = Field(default=2, ge=1)
     """Unanswered questions before a page. Default 2: asked, asked again, then paged with the third question."""
     severities: dict[Severity, Literal["info", "warning", "error", "critical"]] = {}
@@ -159,6 +160,9 @@ class NotificationSettings(Section):
     """Receivers of signed events, by a name of your own. Default none."""
     allowed_hosts: tuple[str, ...] = ()
     """Hosts that webhooks may reach: `host`, or `host:port` for another port than the usual. Default none."""
+    lasting_after: float = Field(default=3600.0, gt=0, le=43_200)
+    """Wall seconds after an incident was first seen at which it counts as `lasting` if it is still open. Default an hour;
+    a run that cannot go on, because its target does not answer, ends in no other page."""
     queue: QueueSettings = QueueSettings()
     """How the queues deliver."""
 

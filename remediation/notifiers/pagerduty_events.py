@@ -43,6 +43,8 @@ def _reasons(event: Event, escalate_after: int) -> set[Reason]:
             return {"unanswered"}
         case NotificationKind.ESCALATED:
             return {"worse"}
+        case NotificationKind.LASTING:
+            return {"lasting"}
         case NotificationKind.ESCALATED:
             return {"unanswered", "unresolved"}
         case NotificationKind.RECORDED if event.final and event.result != Result.VERIFIED:
@@ -104,6 +106,8 @@ def _summary(event: Event) -> str:
             return f"{title}: nobody answered, nothing was done"
         case NotificationKind.ESCALATED:
             return f"{title}: got worse while it was acted on"
+        case NotificationKind.LASTING:
+            return f"{title}: still open"
         case NotificationKind.FAILED:
             return f"{title}: Sentinel's run failed"
         case NotificationKind.RECORDED:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from remediation.notifiers.delivery import Destination
-from remediation.notifiers.delivery_settings import NotificationSettings, QueueSettings
+from remediation.notifiers.delivery_settings import NotificationSettings
 from remediation.notifiers.pagerduty import open_pagerduty
 from remediation.notifiers.protocol import Notice
 from remediation.notifiers.queue_events import life_notice, make_event
 from remediation.notifiers.queue_sender import QueueSender
 from remediation.notifiers.webhook import open_webhooks
 from sentinel.catalogue import ServiceCatalogue
-from sentinel.incidents import Incident
+from sentinel.incidents import Incident, IncidentStatus
 from sentinel.logs import get_logger
 from sentinel.notifications import NotificationKind
 from sentinel.stores.sql.stores import SqlStores
@@ -34,14 +35,15 @@ class QueueNotifier:
 
     def __init__(
         self, destinations: Sequence[Destination], stores: SqlStores, services: ServiceCatalogue,
-        settings: QueueSettings, now: Callable[[], float],
+        settings: NotificationSettings, now: Callable[[], float],
     ) -> None:  # fmt: skip
         """`now` is wall time in seconds."""
+        self._lasting_after = settings.lasting_after
         self._destinations = tuple(destinations)
         self._stores = stores
         self._services = services
         self._now = now
-        self.senders = {one.name: QueueSender(one, stores, settings, now) for one in destinations}
+        self.senders = {one.name: QueueSender(one, stores, settings.queue, now) for one in destinations}
         """The sender of each destination."""
 
     def notify(self, notice: Notice) -> None:
@@ -55,10 +57,16 @@ class QueueNotifier:
         self._queue(notice, incident)
 
     def follow(self, incident: Incident) -> None:
-        """The incident has a new revision: tell that it was opened, or that it is over. Repeats change nothing."""
-        self._queue(life_notice(incident), incident)
+        """The incident has a new revision: tell that it was opened, or that it is over. Repeats change nothing.
 
-    def _queue(self, notice: Notice, incident: Incident) -> None:
+        That it lasts is queued with its beginning and dropped when it is over by then, so that nobody has to remember.
+        """
+        self._queue(life_notice(incident), incident)
+        if incident.status is IncidentStatus.OPEN:
+            lasting = replace(life_notice(incident), kind=NotificationKind.LASTING.value)
+            self._queue(lasting, incident, not_before=self._now() + self._lasting_after)
+
+    def _queue(self, notice: Notice, incident: Incident, *, not_before: float = 0.0) -> None:
         if not self._destinations:
             return
         event = make_event(notice, incident, self._services, self._now())
@@ -68,7 +76,7 @@ class QueueNotifier:
             return
         with self._stores.database.write():
             for name in wanted:
-                if self._stores.notifications.put(name, event):
+                if self._stores.notifications.put(name, event, not_before=not_before):
                     self._stores.database.after_commit(self.senders[name].wake)
 
     @contextmanager

@@ -22,7 +22,7 @@ from sentinel.metrics import (
     NOTIFICATIONS_OLDEST,
     NOTIFICATIONS_WAITING,
 )
-from sentinel.notifications import DeliveryState, Notification
+from sentinel.notifications import DeliveryState, Notification, NotificationKind
 from sentinel.stores.sql.stores import SqlStores
 
 MARGIN = 20.0
@@ -97,6 +97,9 @@ class QueueSender:
             # Each try was begun and none ended: whoever began them died.
             self._bury(taken, f"{taken.attempts - 1} tries began and none ended")
             return
+        if over and taken.event.kind is NotificationKind.LASTING:
+            self._finish(taken, DeliveryState.DROPPED, "the incident is over")
+            return
         try:
             self._destination.deliver(taken, over=over, now=self._now())
         except DroppedError as error:
@@ -153,7 +156,7 @@ class QueueSender:
         now = self._now()
         if now >= self._measure_at:
             self._measure_at = now + _MEASURE
-            depth = self._queue.depth(self.name)
+            depth = self._queue.depth(self.name, now)
             NOTIFICATIONS_WAITING.labels(self.name).set(depth.waiting)
             NOTIFICATIONS_DEAD.labels(self.name).set(depth.dead)
             NOTIFICATIONS_OLDEST.labels(self.name).set(max(0.0, now - depth.oldest_at) if depth.waiting else 0.0)

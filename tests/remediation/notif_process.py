@@ -23,7 +23,7 @@ def main():
     settings = NotificationSettings.model_validate(values)
     destinations = open_webhooks(settings, {"HOOK": SECRET})
     stores = SqlStores.over(Database(database))
-    notifier = QueueNotifier(destinations, stores, ServiceCatalogue(), settings.queue, lambda: time.time() + ahead)
+    notifier = QueueNotifier(destinations, stores, ServiceCatalogue(), settings, lambda: time.time() + ahead)
     with notifier.sending():
         time.sleep(120)
 

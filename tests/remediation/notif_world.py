@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from remediation.notifiers.delivery_settings import NotificationSettings, QueueSettings
+from remediation.notifiers.delivery_settings import NotificationSettings
 from remediation.notifiers.protocol import Notice
 from remediation.notifiers.queue import QueueNotifier
 from tests.remediation.world import CATALOGUE
@@ -30,7 +30,9 @@ class Obedient:
 
 
 def queues(world, *destinations, **queue):
-    return QueueNotifier(destinations, world.stores, CATALOGUE, QueueSettings.model_validate(queue), world.clock)
+    return QueueNotifier(
+        destinations, world.stores, CATALOGUE, NotificationSettings.model_validate({"queue": queue}), world.clock
+    )
 
 
 def send(notifier, name="ops"):

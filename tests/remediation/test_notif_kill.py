@@ -70,7 +70,7 @@ def test_a_worker_killed_in_its_deliveries_loses_nothing(url, queue, double, tmp
         repeated += taken_first
     double.now = lambda: time.time() + 240
     last = start(url, double, tmp_path, 240)
-    until(lambda: not queue.depth("webhook-ops").waiting, last)
+    until(lambda: not queue.depth("webhook-ops", time.time()).waiting, last)
     last.kill()
     ids = double.ids
     assert len(ids) == len(expected) + repeated

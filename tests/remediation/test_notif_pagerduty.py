@@ -118,6 +118,33 @@ def test_an_incident_that_gets_worse_while_it_is_acted_on_pages_first(pager):
     ]
 
 
+def test_an_incident_that_lasts_pages_though_its_run_cannot_go_on(pager):
+    """The target does not answer: the run is tried again and again, and would tell nobody."""
+    paged, one = pager(), bad_deploy()
+    paged.world.fleet.down = True
+    paged.world.open(one)
+    paged.expire()
+    assert paged.actions() == []
+    paged.world.clock.at += 3600
+    paged.send()
+    assert paged.actions() == [("trigger", one.id)]
+    assert paged.events()[0]["payload"]["summary"] == "errors at checkout: still open"
+    paged.world.push(later(one, status=IncidentStatus.RESOLVED))
+    paged.world.steps()
+    paged.send()
+    assert paged.actions()[1:] == [("resolve", one.id)]
+
+
+def test_an_incident_that_is_over_in_time_pages_nobody_later(pager):
+    paged, one = pager(page_when=["lasting"]), bad_deploy()
+    paged.world.open(one)
+    paged.world.push(later(one, status=IncidentStatus.RESOLVED))
+    paged.world.steps()
+    paged.world.clock.at += 4000
+    paged.send()
+    assert paged.double.requests == 0
+
+
 def test_nobody_answers_at_all(pager):
     paged, one = pager(page_when=["unanswered"], escalate_after=9), bad_deploy()
     paged.world.open(one)
@@ -215,7 +242,7 @@ def test_what_pagerduty_loses_repeats_and_delays_is_one_alert(pager):
     assert len(alerts) == 1
     ids = {event["payload"]["custom_details"]["notification_id"] for event in paged.events()}
     assert (len(paged.events()), len(ids)) == (3, 1)
-    assert not paged.world.stores.notifications.depth("pagerduty").waiting
+    assert not paged.world.stores.notifications.depth("pagerduty", paged.world.clock.at).waiting
 
 
 def test_a_run_that_fails_by_a_defect_pages(pager, make_world):

@@ -12,6 +12,7 @@ from remediation.notifiers.webhook import open_webhooks
 from remediation.notifiers.webhook_signature import signed_headers, signing_key
 from sentinel.errors import ConfigError
 from sentinel.incidents import IncidentStatus
+from sentinel.notifications import DeliveryState
 from tests.remediation.notif_world import TOKEN, notification_settings, queues, send
 from tests.remediation.world import Notices, bad_deploy, later
 from tests.services.webhook_double import SECRET, WebhookDouble
@@ -86,7 +87,7 @@ def test_nothing_is_lost_and_the_order_is_kept_when_every_other_request_fails(ho
     first_times = list(dict.fromkeys(double.ids))
     assert len(first_times) == 5
     assert [event["kind"] for event in double.unique] == STORY
-    assert world.stores.notifications.depth("webhook-ops").waiting == 0
+    assert world.stores.notifications.depth("webhook-ops", world.clock.at).waiting == 0
 
 
 def test_what_a_gateway_held_back_comes_late_and_is_known_by_its_id(hooked, world, double):
@@ -122,8 +123,8 @@ def test_a_receiver_with_another_secret_takes_nothing(hooked, world, double):
     notifier.follow(bad_deploy())
     deliver(world, notifier)
     assert double.taken == []
-    [dead] = world.stores.notifications.find().items
-    assert (dead.state, dead.last_error) == ("dead", "webhook-ops: HTTP 401 bad signature")
+    [dead] = world.stores.notifications.find(state=DeliveryState.DEAD).items
+    assert dead.last_error == "webhook-ops: HTTP 401 bad signature"
 
 
 def test_only_what_is_wanted_comes(hooked, world, double):

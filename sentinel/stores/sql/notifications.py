@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from sentinel.errors import RefusedError
 from sentinel.incidents import IncidentStatus
-from sentinel.notifications import DeliveryState, Event, Notification, notification_id
+from sentinel.notifications import DeliveryState, Event, Notification, NotificationKind, notification_id
 from sentinel.paging import Page, make_cursor
 from sentinel.stores.sql import tables
 from sentinel.stores.sql.audit import AuditLog
@@ -43,8 +43,11 @@ class NotificationStore:
         self._database = database
         self._audit = audit
 
-    def put(self, destination: str, event: Event) -> bool:
-        """Queue an event for a destination; False when it is there already. Joins the caller's transaction."""
+    def put(self, destination: str, event: Event, *, not_before: float = 0.0) -> bool:
+        """Queue an event for a destination; False when it is there already. Joins the caller's transaction.
+
+        One that shall not be sent before a time holds up nothing until then.
+        """
         row = {
             "id": notification_id(destination, event),
             "destination": destination,
@@ -52,15 +55,16 @@ class NotificationStore:
             "kind": event.kind.value,
             "urgent": int(event.urgent),
             "state": _WAITING,
-            "due_at": event.at,
+            "due_at": not_before,
             "created_at": event.at,
             "document": to_document(event),
         }
         return self._database.insert_or_ignore(_ROWS, row)
 
     def told(self, incident_id: str) -> frozenset[str]:
-        """The destinations that were, or will be, told something about the incident."""
-        query = sa.select(_ROWS.c.destination).where(_ROWS.c.incident_id == incident_id).distinct()
+        """The destinations that were, or surely will be, told something about the incident."""
+        certain = (_ROWS.c.kind != NotificationKind.LASTING.value) | (_ROWS.c.state == DeliveryState.DELIVERED.value)
+        query = sa.select(_ROWS.c.destination).where(_ROWS.c.incident_id == incident_id, certain).distinct()
         with self._database.read() as connection:
             return frozenset(connection.execute(query).scalars())
 
@@ -124,10 +128,10 @@ class NotificationStore:
         items = tuple(_notification(row) for row in rows[:limit])
         return Page(items, make_cursor(items[-1].created_at, items[-1].id) if len(rows) > limit else "")
 
-    def depth(self, destination: str) -> QueueDepth:
-        """How much waits and how much is dead at a destination."""
+    def depth(self, destination: str, now: float) -> QueueDepth:
+        """How much waits and how much is dead at a destination; without what shall not be sent yet."""
         query = sa.select(_ROWS.c.state, sa.func.count(), sa.func.min(_ROWS.c.created_at)).group_by(_ROWS.c.state)
-        query = query.where(_ROWS.c.destination == destination, _ROWS.c.state.in_((_WAITING, _DEAD)))
+        query = query.where(_ROWS.c.destination == destination, _ROWS.c.state.in_((_WAITING, _DEAD)), _begun(now))
         with self._database.read() as connection:
             found = {state: (count, oldest) for state, count, oldest in connection.execute(query)}
         waiting, oldest = found.get(_WAITING, (0, 0.0))
@@ -177,7 +181,7 @@ class NotificationStore:
 
 def _next(destination: str, now: float) -> sa.Select[Any]:
     """The number of the first row that can be taken: each incident's oldest one, of those whose time has come."""
-    waiting = (_ROWS.c.destination == destination, _ROWS.c.state == _WAITING)
+    waiting = (_ROWS.c.destination == destination, _ROWS.c.state == _WAITING, _begun(now))
     heads = (
         sa.select(sa.func.min(_ROWS.c.seq).label("seq"), sa.func.max(_ROWS.c.urgent).label("urgent"))
         .where(*waiting)
@@ -187,6 +191,11 @@ def _next(destination: str, now: float) -> sa.Select[Any]:
     ready = sa.select(_ROWS.c.seq).join(heads, heads.c.seq == _ROWS.c.seq)
     ready = ready.where(_ROWS.c.due_at <= now, _ROWS.c.lease_until <= now)
     return ready.order_by(heads.c.urgent.desc(), _ROWS.c.seq).limit(1)
+
+
+def _begun(now: float) -> sa.ColumnElement[bool]:
+    """Rows whose first time has come."""
+    return (_ROWS.c.takes > 0) | (_ROWS.c.due_at <= now)
 
 
 def _notification(row: sa.Row[Any]) -> Notification:

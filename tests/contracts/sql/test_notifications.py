@@ -9,6 +9,7 @@ from tests.contracts.sql import samples
 from tests.contracts.sql.threads import at_once
 
 OPENED, ASKED, RESOLVED = NotificationKind.OPENED, NotificationKind.ASKED, NotificationKind.RESOLVED
+LASTING = NotificationKind.LASTING
 
 
 def event(incident_id="inc-1", kind=OPENED, key="", at=100.0):
@@ -127,6 +128,20 @@ def test_many_takers_share_a_queue_without_taking_twice(queue):
     assert len(taken) == len(set(taken)) == 40
 
 
+def test_what_shall_come_later_holds_up_nothing_and_counts_as_told_when_it_was_sent(queue):
+    queue.put("ops", event(kind=LASTING), not_before=500.0)
+    assert queue.told("inc-1") == frozenset()
+    assert queue.depth("ops", 499.9).waiting == 0
+    queue.put("ops", event(kind=RESOLVED))
+    done(queue, take(queue))
+    assert take(queue, now=499.9) is None
+    later = take(queue, now=500.0)
+    assert later.event.kind == LASTING
+    queue.put("pager", event(kind=LASTING), not_before=500.0)
+    done(queue, later)
+    assert queue.told("inc-1") == {"ops"}
+
+
 def test_a_pause_holds_one_destination_and_is_not_shortened(queue):
     queue.put("ops", event())
     queue.put("pager", event())
@@ -152,7 +167,11 @@ def test_replay_takes_dead_ones_alone_gives_them_new_tries_and_is_audited(stores
     queue.put("ops", event("inc-2"))
     dead, waiting = take(queue), take(queue)
     queue.finish(dead, DeliveryState.DEAD, now=201.0, reason="HTTP 400")
-    assert (queue.depth("ops").dead, queue.depth("ops").waiting, queue.depth("ops").oldest_at) == (1, 1, 100.0)
+    assert (queue.depth("ops", 300.0).dead, queue.depth("ops", 300.0).waiting, queue.depth("ops", 300.0).oldest_at) == (
+        1,
+        1,
+        100.0,
+    )
     with pytest.raises(RefusedError):
         queue.replay([dead.id], actor="cli:ann", reason=" ", now=300.0)
     ids = [dead.id, waiting.id, "ntf-none"]
