@@ -1,7 +1,8 @@
 """What most teams run: detectors with one idea each, for comparison with the fused one.
 
 Each takes the times and values of one series and gives a score per row in units of its own usual threshold, so that 1.0 and
-above is an alert, before the row is learned. None has an emission: a row that is odd is an alert, and so is the next.
+above is an alert, before the row is learned. None has an emission of its own: a row that is odd is an alert, and so is the
+next. `with_onset` gives it the fused detector's refractory time.
 """
 
 from __future__ import annotations
@@ -116,6 +117,31 @@ def run_trees(points: Floats, splits: Floats, window: int, reach: float, scores:
         if (i + 1) % window == 0:
             reference[:] = latest
             latest[:] = 0.0
+
+
+def with_onset(detector: Detector) -> Detector:
+    """The detector with an alert once in four hours or 50 rows, whichever is less, unless it is half as bad again."""
+
+    def scored(times: Floats, values: Floats) -> Floats:
+        scores = detector(times, values)
+        step = float(np.median(np.diff(times))) if len(times) > 1 else 60.0
+        run_onsets(times, scores, min(4 * 3600.0, 50 * step), 1.5)
+        return scores
+
+    return scored
+
+
+@kernel
+def run_onsets(times: Floats, scores: Floats, refractory: float, gain: float) -> None:
+    """Set every score to zero that follows another within the refractory time and is not `gain` times as high."""
+    last = -1e18
+    before = 0.0
+    for i in range(len(scores)):
+        if scores[i] < 0.4 or (times[i] - last <= refractory and scores[i] <= before * gain):
+            scores[i] = 0.0
+        else:
+            last = times[i]
+            before = scores[i]
 
 
 def _shipped(settings: PointSettings, times: Floats, values: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """The novelty channel of the fused detector: values that this series has not shown before.
 
-Each feature (the signed logarithm of the value, its residual of the time of day, the means of the last windows) keeps a
+Each feature (the signed logarithm of the value, its residual of the time of day, the mean of the last ten windows) keeps a
 running envelope [low, high] that contracts slowly towards the present value. A break by the share s of the envelope's width
 counts as log(1 + s / theta), so that the sum over features is -log of the probability that none of them is news, each with
 p = s / (s + theta) (a noisy or). A feature that breaks often counts less, and so does a young one.
@@ -15,16 +15,16 @@ from operators.blocks import Floats, Slots
 from operators.detectors.fused_channels import Columns
 from operators.kernels import kernel
 
-FEATURES = ("value", "time of day", "short mean", "long mean")
+FEATURES = ("value", "time of day", "short mean")
 """Names of the features in the order of their columns."""
-SKIP = (25, 25, 25, 50)
+SKIP = 25
 """Windows of each feature that are left out at first."""
 HIGH, LOW, MEAN, VARIANCE, BREAKS, COUNT, LAST_BREAK = range(7)
 """Places in the state of one feature."""
 STATE = 7
 """Length of it."""
 WARM = 140
-"""Windows of a feature before a break counts."""
+"""Windows of a feature before a break of it counts."""
 CONTRACTION = 7e-5
 """Share by which the envelope contracts at each window."""
 SHRINK = 0.2
@@ -43,9 +43,9 @@ APART = 30
 def run_novelty(
     slots: Slots, features: Columns, theta: float, envelopes: Floats, parts: Columns, novelty: Floats
 ) -> None:
-    """Judge and learn `features[r, 4]` in order; `parts[r, 4]` are the features' shares of `novelty[r]`.
+    """Judge and learn `features[r, 3]` in order; `parts[r, 3]` are the features' shares of `novelty[r]`.
 
-    `envelopes[slots, 4, STATE]`. A feature that is NaN is passed over.
+    `envelopes[slots, 3, STATE]`. A feature that is NaN is passed over.
     """
     forget = math.exp(-1.0 / HABIT_MEMORY)
     for i in range(len(slots)):
@@ -58,15 +58,15 @@ def run_novelty(
             own = envelopes[slots[i], k]
             age = own[COUNT]
             own[COUNT] += 1
-            if age < SKIP[k]:
+            if age < SKIP:
                 continue
-            if age == SKIP[k]:
+            if age == SKIP:
                 own[HIGH] = x
                 own[LOW] = x
                 own[MEAN] = x
                 own[LAST_BREAK] = -1e9
                 continue
-            rate = max(0.001, 1.0 / (age - SKIP[k] + 1))
+            rate = max(0.001, 1.0 / (age - SKIP + 1))
             away = x - own[MEAN]
             own[MEAN] += rate * away
             own[VARIANCE] = (1.0 - rate) * (own[VARIANCE] + rate * away * away)

@@ -100,8 +100,8 @@ class FusedSettings(Section):
 
     kind: Literal["fused"] = "fused"
     """Chooses this detector."""
-    level: float = Field(default=5.4, gt=0)
-    """Fused score that is an alert: five and a half decades of tail probability, or less together with novelty. Default 5.4,
+    level: float = Field(default=5.3, gt=0)
+    """Fused score that is an alert: about five decades of tail probability, or less together with novelty. Default 5.3,
     on the plateau of all three labelled sets (docs/detection.md)."""
     novelty: float = Field(default=2.0, ge=0)
     """How much novelty multiplies deviation. Default 2; 0 where the same faults repeat, 4 for what was never seen."""

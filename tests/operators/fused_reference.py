@@ -89,7 +89,7 @@ class Deviation:
         self.usual, self.residuals = 0.0, 0
         self.mean = self.variance = self.last = self.moves = 0.0
         self.drift, self.jump = Tail(), Tail()
-        self.recent: deque[float] = deque(maxlen=50)
+        self.recent: deque[float] = deque(maxlen=10)
 
     def update(self, time, x):
         n = self.n
@@ -106,7 +106,7 @@ class Deviation:
         self.n += 1
         self.recent.append(x)
         signed_log = math.copysign(math.log1p(abs(x) / (40.0 * least)), x)
-        features = (signed_log, residual, _mean(list(self.recent)[-10:]), _mean(list(self.recent)))
+        features = (signed_log, residual, _mean(list(self.recent)))
         return season, self.drift.update(n, drift), self.jump.update(n, jump), step, features
 
     def _season(self, time, x, least):
@@ -158,7 +158,7 @@ class FusedReference:
     def __init__(self, settings: FusedSettings, budget: float = 2.0):
         self.own, self.budget, self.n = settings, budget, 0
         self.deviation = Deviation(settings.floor)
-        self.envelopes = [Envelope(25), Envelope(25), Envelope(25), Envelope(50)]
+        self.envelopes = [Envelope(25), Envelope(25), Envelope(25)]
         self.ring: deque[float] = deque(maxlen=15)
         self.habit = math.log(3.4) - 1.0
         self.count, self.counted, self.last_score, self.last_time = 0.0, 0.0, 0.0, -1e18
