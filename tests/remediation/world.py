@@ -1,6 +1,5 @@
 """A worker in a small world: real stores, graph and checkpoints; a fleet of a few lines; a clock that tests move."""
 
-from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from sentinel.stores.sql.database import Database
 from sentinel.stores.sql.stores import SqlStores
 from sentinel.topics import Topics, encode
 from tests.remediation.fleet_double import FleetDouble
+from tests.remediation.inline_pool import InlinePool
 
 RUNBOOKS = Path(__file__).parents[2] / "config" / "runbooks"
 CATALOGUE = ServiceCatalogue.model_validate(
@@ -90,21 +90,6 @@ class Sink:
         pass
 
 
-class InlinePool(Executor):
-    """Runs each task at once, so that tests need no sleeping."""
-
-    def submit(self, task, /, *args, **kwargs):
-        future: Future[object] = Future()
-        try:
-            future.set_result(task(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 a pool hands every error on
-            future.set_exception(error)
-        return future
-
-    def shutdown(self, wait=True, *, cancel_futures=False):
-        pass
-
-
 class Notices:
     def __init__(self):
         self.notices = []
@@ -128,19 +113,9 @@ class World:
     follow = None
 
     def __init__(
-        self,
-        database,
-        open_saver,
-        config=None,
-        *,
-        planner=None,
-        executor=None,
-        trusted=True,
-        owner="test",
-        ticks=None,
-        limiter=None,
-        services=CATALOGUE,
-    ):
+        self, database, open_saver, config=None, *, planner=None, executor=None, trusted=True, owner="test",
+        ticks=None, limiter=None, services=CATALOGUE,
+    ):  # fmt: skip
         self.clock, self.fleet = Clock(), FleetDouble(*CATALOGUE.services)
         self.owner, self.ticks = owner, ticks or self.clock
         self.log: list[Record] = []
