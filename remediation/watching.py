@@ -8,7 +8,7 @@ from remediation.parts import Parts
 from remediation.steps import Ground, Verifying
 from remediation.verification import Judgement, Watch, own_alerts
 from remediation.worsening import Baseline, look
-from sentinel.alerts import AlertMessage
+from sentinel.alerts import AlertMessage, Severity
 from sentinel.errors import PermanentError
 from sentinel.incidents import Incident
 
@@ -52,8 +52,14 @@ def verifying(parts: Parts, watched: Watched) -> Verifying:
 
 
 def escalation(parts: Parts, watched: Watched) -> str:
-    """Why the incident is worse than when it was decided to act, or an empty string; what neighbours show is judged."""
-    return look(parts, watched.incident_id, watched.baseline, watched.effective_at)
+    """Why the incident is worse than when it was decided to act, or an empty string.
+
+    Of the neighbours only what is critical counts, and at once: what an action stirs up for a moment is for the judgement,
+    after things have settled.
+    """
+    incident = parts.stores.incidents.get(watched.incident_id)
+    around = guarded(parts, incident, watched.targets) if incident else frozenset()
+    return look(parts, watched.incident_id, watched.baseline, watched.effective_at, around, least=Severity.CRITICAL)
 
 
 def guarded(parts: Parts, incident: Incident, targets: tuple[str, ...]) -> frozenset[str]:

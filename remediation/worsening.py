@@ -50,15 +50,22 @@ def worsened(incident: Incident, baseline: Baseline, fired: Sequence[AlertMessag
     return f"{', '.join(sorted(around))} began to fire" if around else ""
 
 
-def look(parts: Parts, incident_id: str, baseline: Baseline | None, since: float, around: Collection[str] = ()) -> str:
+def look(
+    parts: Parts,
+    incident_id: str,
+    baseline: Baseline | None,
+    since: float,
+    around: Collection[str],
+    least: Severity = Severity.INFO,
+) -> str:
     """Why the incident is worse now, from what is projected so far, or an empty string.
 
-    `around`: services on which any new alert counts; without them only the incident itself does.
+    `around`: services on which a new alert of at least the severity `least` counts.
     """
     incident = parts.stores.incidents.get(incident_id)
     if incident is None or baseline is None or not since:
         return ""
-    fired = parts.stores.alerts.fired(around, since=since) if around else ()
+    fired = [one for one in parts.stores.alerts.fired(around, since=since) if one.severity.rank >= least.rank]
     return worsened(incident, baseline, fired, since)
 
 

@@ -171,3 +171,15 @@ def test_a_baseline_survives_the_checkpoint():
     kept = Baseline(severity=Severity.ERROR, alerts=("a", "b"))
     assert baseline_in({"baseline": plain(kept)}) == kept
     assert baseline_in({}) is None
+
+
+@pytest.mark.parametrize(("severity", "results"), [(Severity.CRITICAL, ["worse"]), (Severity.ERROR, [])])
+def test_while_it_is_watched_a_critical_neighbour_ends_it_before_things_have_settled(world, severity, results):
+    """A mild one may be the action's own doing, and is left to the judgement."""
+    world.open(ONE)
+    world.answer()
+    world.steps()
+    world.push(firing(replace(NEIGHBOUR, severity=severity)))
+    world.steps()
+    assert world.results(ONE) == results
+    assert bool(paged(world)) is bool(results)
