@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from remediation.notifiers.protocol import Notice
 from remediation.notifiers.slack_client import SlackClient
-from remediation.notifiers.slack_pictures import CardPictures
+from remediation.notifiers.slack_pictures import CardPictures, prepare
 from remediation.notifiers.slack_sender import SlackSender
 from remediation.notifiers.slack_series import SeriesSource
 from sentinel.slack_settings import SlackSettings
@@ -60,7 +60,8 @@ class SlackNotifier:
     def sending(self) -> Iterator[None]:
         """Send in the background meanwhile. What is not sent at the end stays in SQL for the next start."""
         stop = threading.Event()
-        threads = [
+        threads = [threading.Thread(target=prepare, name="slack-prepare")]
+        threads += [
             threading.Thread(target=sender.run, args=(stop, self._settings.poll), name=f"slack-{channel}")
             for channel, sender in self.senders.items()
         ]
