@@ -93,24 +93,27 @@ def test_a_change_between_look_and_act_is_drift(world, mark):
     assert world.service()["desiredCount"] == 8
 
 
-def test_of_two_that_act_at_once_the_first_to_mark_stands_back(world):
+@pytest.mark.parametrize("acts", [True, False], ids=["marks-and-acts", "only-marks"])
+def test_of_two_that_act_at_once_the_first_to_mark_stands_back(world, acts):
+    """The second comes between the first's mark and its last look."""
     first, second = world.executor(), world.executor()
     at = version(first, world.web)
-    four, five = (deed(world.web, "asg_scale", capacity=capacity) for capacity in (4, 5))
 
     def other():
-        second.apply(five, at, "second")
+        if acts:
+            second.apply(deed(world.web, "asg_scale", capacity=5), at, "second")
+        else:
+            about = {"ResourceId": world.name, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": False}
+            world.groups.create_or_update_tags(Tags=[{**about, "Key": "sentinel:key", "Value": "second"}])
 
-    # The second marks and acts after the first has marked and before it has looked again.
-    calls = iter((None, other))
-    world.double.meanwhile["CreateOrUpdateTags"] = lambda: world.double.meanwhile.update(
-        DescribeAutoScalingGroups=next(calls) or other
-    )
+    between = world.double.meanwhile
+    between["CreateOrUpdateTags"] = lambda: between.update(DescribeAutoScalingGroups=other)
     with pytest.raises(RefusedError) as refused:
-        first.apply(four, at, "first")
+        first.apply(deed(world.web, "asg_scale", capacity=4), at, "first")
     assert refused.value.rule == "drift"
-    assert world.double.effects == {"SetDesiredCapacity": 1}
-    assert world.capacity() == 5
+    assert "second" in str(refused.value)
+    assert world.double.effects.total() == acts
+    assert world.capacity() == (5 if acts else 2)
 
 
 def test_the_rollback_goes_to_the_highest_active_revision_below(world):
