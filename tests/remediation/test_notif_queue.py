@@ -223,6 +223,24 @@ def test_what_became_of_each_try_is_counted(known):
         assert f'sentinel_notifications_total{{destination="counted",result="{result}"}} 1.0' in text
 
 
+@pytest.mark.parametrize("over", [True, False])
+def test_that_an_incident_lasts_is_told_an_hour_later_if_it_still_does(known, over):
+    ops = Obedient()
+    notifier = queues(known, ops)
+    one = bad_deploy(id="inc-9")
+    known.stores.incidents.upsert(one)
+    notifier.follow(one)
+    if over:
+        known.stores.incidents.upsert(later(one, status=IncidentStatus.RESOLVED))
+    send(notifier)
+    known.clock.at += 3590
+    send(notifier)
+    assert [k for _, k, _ in ops.got] == ["opened"]
+    known.clock.at += 20
+    send(notifier)
+    assert [k for _, k, _ in ops.got] == (["opened"] if over else ["opened", "lasting"])
+
+
 def test_an_unknown_incident_is_no_error(known):
     notifier = queues(known, Obedient())
     notifier.notify(notice("inc-none"))
