@@ -7,7 +7,23 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../versions.sh
 source "$here/../versions.sh"
 
+# build_images: the programs of images/ and what holds them, anew whenever these files have changed
+build_images() {
+  local program tag state
+  state=$NODE/.images-$(cat "$here/images/"* | sha256sum | cut -c1-12)
+  [[ ! -e $state ]] || return 0
+  find_go
+  for program in pause sick; do
+    (cd "$here/images" && CGO_ENABLED=0 GO111MODULE=off GOFLAGS="" go build -ldflags="-s -w" -o "$NODE/$program" "$program.go")
+  done
+  python3 "$here/images/image.py" "$NODE/pause.tar" registry.local/pause:1 "$NODE/pause"
+  for tag in 1 2; do python3 "$here/images/image.py" "$NODE/sick-$tag.tar" "registry.local/sick:$tag" "$NODE/sick"; done
+  rm -f "$NODE"/.images-*
+  touch "$state"
+}
+
 if [[ -e $NODE/.complete ]]; then
+  build_images
   echo "$NODE"
   exit 0
 fi
@@ -25,9 +41,6 @@ trap 'rm -rf "$work"' EXIT
 export CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -trimpath -buildvcs=false"
 lap() { echo "$1: $SECONDS s" >&2; }
 
-for program in pause sick; do
-  (cd "$here/images" && GO111MODULE=off GOFLAGS="" go build -ldflags="-s -w" -o "$NODE/$program" "$program.go")
-done
 kubernetes_module "$work/kubernetes" kubelet
 (cd "$work/kubernetes" && go build -ldflags="$(kubernetes_ldflags)" -o "$NODE/" k8s.io/kubernetes/cmd/kubelet)
 lap "kubelet is built"
@@ -54,7 +67,6 @@ commands github.com/containerd/containerd/v2 "$CONTAINERD" cmd/containerd cmd/co
 lap "containerd is built"
 commands github.com/containernetworking/plugins "$CNI" plugins/main/bridge plugins/main/loopback plugins/ipam/host-local
 lap "the network plugins are built"
-python3 "$here/images/image.py" "$NODE/pause.tar" registry.local/pause:1 "$NODE/pause"
-for tag in 1 2; do python3 "$here/images/image.py" "$NODE/sick-$tag.tar" "registry.local/sick:$tag" "$NODE/sick"; done
+build_images
 touch "$NODE/.complete"
 echo "$NODE"

@@ -6,7 +6,7 @@ set -uo pipefail
 dir=$(cd "$1" && pwd) || exit 2
 pid=$(cat "$dir/box.pid" 2>/dev/null) || exit 0
 # An id may have been given to somebody else since: ours runs box.sh for DIR.
-if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "box.sh $dir"; then kill -KILL "$pid"; fi
+if cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' ' ' | grep -qF "box.sh $dir"; then kill -KILL "$pid"; fi
 remove() { # every control group of the box, as soon as nothing lives in it
   local group left=0
   while read -r group; do

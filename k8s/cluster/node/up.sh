@@ -17,7 +17,7 @@ command -v runc >/dev/null || { echo "a real node needs runc: apt-get install --
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 [[ ! -e $dir/box.pid ]] || { echo "$dir is up already: run down.sh first" >&2; exit 1; }
-rm -f "$dir"/{ready,failed}
+rm -rf "$dir"/{ready,failed,cluster,node,log} # a box begins anew each time
 
 # A control group of the box's own below ours, in each hierarchy: whatever limits us limits the box.
 : >"$dir/groups"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,13 @@ def demo(
         Path | None,
         typer.Option(help="Folder for what the demo leaves behind; emptied first. Default: .sentinel/demo."),
     ] = None,
+    kubernetes: Annotated[
+        bool,
+        typer.Option("--kubernetes", help="One broken Deployment on the cluster of the current kubeconfig instead."),
+    ] = False,
+    image: Annotated[
+        str, typer.Option("--image", help="With --kubernetes: image of the service. Default: Python, with a program.")
+    ] = "",
 ) -> None:
     """Show the whole loop on a simulated fleet and embedded parts; ends by itself in under two minutes."""
     from sentinel.cli.demo.answering import answer_by_demo, answer_by_user
@@ -46,6 +54,9 @@ def demo(
         print_line(f"  {text}", faint=f"{time.monotonic() - began:5.1f} s")
 
     folder = state or DEMO_STATE
+    if kubernetes:
+        _demo_on_cluster(folder, image, say)
+        return
     expectations = Expectations()
     telling = Telling()
     overrides: dict[str, Any] = {}
@@ -67,5 +78,17 @@ def demo(
         codes = world.children.stop()
         expectations.expect("the end", "SIGTERM drains, exit codes 0", not any(codes.values()), codes)
     print_summary(telling, expectations, folder, time.monotonic() - began)
+    if expectations.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _demo_on_cluster(folder: Path, image: str, say: Callable[[str], None]) -> None:
+    from sentinel.cli.demo.cluster import PYTHON_IMAGE
+    from sentinel.cli.demo.on_kubernetes import play_on_cluster
+
+    expectations = play_on_cluster(folder, image or PYTHON_IMAGE, say)
+    for check in expectations.checks:
+        seen = f" ({check.seen})" if check.seen and not check.held else ""
+        print_line(f"  {'ok    ' if check.held else 'FAILED'} {check.name}{seen}")
     if expectations.failed:
         raise typer.Exit(EXIT_FAILED)

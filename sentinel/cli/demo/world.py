@@ -103,7 +103,7 @@ def open_world(state: Path, overrides: dict[str, Any], say: Callable[[str], None
         config.write_text(yaml.safe_dump(_configuration(state, ports, sha256, runs), sort_keys=False))
         say(f"starting the broker, Sentinel and the fleet; logs are in {state / 'logs'}")
         children.start("broker", [*base, "broker"])
-        _wait_for_port(children, ports["broker"])
+        wait_for_port(children, ports["broker"])
         children.start("up", [*base, "up"])
         children.start("fleet", [*base, "fleet"])
         children.wait_for_url(f"http://127.0.0.1:{ports['api']}/readyz", 60.0)
@@ -139,8 +139,9 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _wait_for_port(children: Children, port: int) -> None:
-    end = time.monotonic() + 30.0
+def wait_for_port(children: Children, port: int, seconds: float = 30.0) -> None:
+    """Return when something listens on `port`; raise `PermanentError` when a child dies or the time is over."""
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         children.check()
         with socket.socket() as probe:

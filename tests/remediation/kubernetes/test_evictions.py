@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from remediation.executors.kubernetes.cluster import ConflictError
 from remediation.executors.kubernetes.executor import KubernetesExecutor
 from remediation.executors.kubernetes.records import ACTIONS
 from sentinel.errors import RefusedError
@@ -71,6 +72,11 @@ def test_a_disruption_budget_is_respected(executor, kube_cluster, app):
     told = executor.dry_run(action("restart", app)).text
     assert f"budget {app}-budget allows 0 disruptions now" in told
     assert "2 of 2 replicas are available" in told
+
+
+def test_a_pod_of_the_same_name_that_came_later_is_not_meant(executor, kube_cluster, app):
+    with pytest.raises(ConflictError):
+        executor._cluster.evict(SHOP, min(pods(kube_cluster, app)), "uid-of-the-one-before", dry_run=True)
 
 
 class Between(KubernetesExecutor):

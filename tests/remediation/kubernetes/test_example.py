@@ -1,16 +1,23 @@
 """The shipped example and the page about it say what the code does."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
+
+import httpx
 
 from remediation.evidence import target_of
 from remediation.executors.kubernetes.actions import TYPES, kind_of
 from remediation.executors.kubernetes.rights import manifests
 from remediation.policy import allowed
+from sentinel.cli.demo.cluster import NAMESPACE, PROGRAM, SERVICE
 from sentinel.cli.settings import load_settings
 from sentinel.plans import Scalar
 from tests.cli.running import sentinel
 from tests.remediation.kubernetes.world import action
+from tests.services.processes import answers, free_port
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config" / "kubernetes"
@@ -48,3 +55,28 @@ def test_every_entry_of_the_examples_allow_list_allows_something():
 def test_the_page_names_every_action():
     page = (ROOT / "docs" / "kubernetes-executor.md").read_text()
     assert not [name for name in TYPES if f"`{name}`" not in page]
+
+
+def test_the_demos_program_serves_what_scraping_reads():
+    port = free_port()
+    program = PROGRAM.replace("8080", str(port))
+    child = subprocess.Popen([sys.executable, "-c", program], env={"ERRORS": "0.4"}, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if answers(port):
+                break
+            time.sleep(0.05)
+        page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    finally:
+        child.kill()
+        child.wait()
+    name, value = page.splitlines()[1].split()
+    assert name == "error_ratio"
+    assert 0.35 < float(value) < 0.45
+
+
+def test_the_demos_configuration_lets_it_act_on_its_own_deployment_alone():
+    settings = load_settings(ROOT / "config" / "demo-kubernetes.yaml").remediation
+    rights = manifests(settings.executor.kubernetes, settings.policy.allow, "sentinel", NAMESPACE)
+    named = [rule["resourceNames"] for rule in rights[0]["rules"] if "update" in rule["verbs"]]
+    assert (len(rights), rights[0]["metadata"]["namespace"], named) == (2, NAMESPACE, [[SERVICE]])

@@ -4,6 +4,8 @@ Runs inside a box with a real kubelet and containerd: `make test-kubernetes`, as
 """
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from remediation.executors.kubernetes.rollouts import ready_at
 from remediation.kubernetes_settings import KubernetesSettings
 from sentinel.errors import TransientError
 from tests.remediation.kubernetes.world import ALL_TYPES, SHOP, action, rule, target
-from tests.services.kube_cluster import KubeCluster, deployment
+from tests.services.kube_cluster import KubeCluster, deployment, programs
 
 pytestmark = [
     pytest.mark.slow,
@@ -165,3 +167,15 @@ def test_an_evicted_pod_is_replaced_by_one_that_runs(box, executor):
     assert executor.verify_applied(deed, applied) == ""
     assert len(serving(box, "evicted")) == 2
     assert {pod["metadata"]["name"] for pod in pods(box, "evicted")} - old
+
+
+@pytest.mark.timeout(400)
+def test_the_demo_plays_one_fault_end_to_end(box, tmp_path):
+    """Metrics by `sentinel scrape`, incident, approval, roll-back, verification; nothing is left on the cluster."""
+    environment = {**os.environ, "PATH": f"{programs()}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "sentinel.cli.app", "demo", "--kubernetes", "--image", "registry.local/sick:1"]
+    command += ["--state", str(tmp_path / "demo")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=390, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("ok ") == 5
+    box.kubectl("wait", "--for=delete", "namespace/sentinel-demo", "--timeout=60s")

@@ -8,6 +8,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"os/signal"
@@ -30,7 +31,6 @@ func main() {
 	for at := 0; at < len(kept); at += 4096 {
 		kept[at] = 1
 	}
-	began := time.Now()
 	http.HandleFunc("/ready", func(answer http.ResponseWriter, _ *http.Request) {
 		if os.Getenv("UNREADY") != "" {
 			answer.WriteHeader(http.StatusServiceUnavailable)
@@ -38,11 +38,9 @@ func main() {
 		fmt.Fprintln(answer, len(kept))
 	})
 	http.HandleFunc("/metrics", func(answer http.ResponseWriter, _ *http.Request) {
-		// A hundred requests a second, counted from the start, as a busy service would tell them.
-		requests := time.Since(began).Seconds() * 100
-		fmt.Fprintln(answer, "# TYPE http_requests_total counter")
-		fmt.Fprintf(answer, "http_requests_total{code=\"200\"} %.0f\n", requests*(1-number("ERRORS")))
-		fmt.Fprintf(answer, "http_requests_total{code=\"500\"} %.0f\n", requests*number("ERRORS"))
+		// A little restless, as a real one would be.
+		ratio := number("ERRORS") * (1 + 0.1*math.Sin(float64(time.Now().Unix())))
+		fmt.Fprintf(answer, "# TYPE error_ratio gauge\nerror_ratio %.5f\n", ratio)
 	})
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
