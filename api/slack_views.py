@@ -20,10 +20,11 @@ from sentinel.slack_blocks import (
     section,
     slack_time,
 )
+from sentinel.step_facts import StepFacts
 
 MAX_REASON = 2000
 """Characters of a reason, as in the API."""
-MAX_DIFF_BLOCKS = 80
+MAX_DIFF_BLOCKS = 70
 """Blocks of the diff in a modal, which Slack limits to 100 in all."""
 REASON_BLOCK, REASON_INPUT = "reason", "text"
 """`block_id` and `action_id` of the reason's input."""
@@ -111,6 +112,7 @@ def details_view(request: ApprovalRequest, incident: Incident, timeline: Sequenc
     cut = [section([f"*The diff goes on*; `sentinel approvals show {line(request.id, 80)}` has all of it."])]
     blocks: list[Block] = [
         section(["*Plan*", line(plan.summary, 800), *steps]),
+        *(section([f"*Step {number}*", *_facts(one)]) for number, one in enumerate(request.steps[:10], start=1)),
         *diff[:MAX_DIFF_BLOCKS],
         *(cut if more > 0 else []),
         section(["*Policy*", *(f"• {line(reason)}" for reason in request.verdict.reasons)]),
@@ -121,6 +123,13 @@ def details_view(request: ApprovalRequest, incident: Incident, timeline: Sequenc
         context([f"request `{line(request.id, 80)}` digest `{request.digest}`"]),
     ]
     return {"type": "modal", "title": _plain("Details"), "close": _plain("Close"), "blocks": blocks}
+
+
+def _facts(step: StepFacts) -> list[str]:
+    """What the server computed of one step."""
+    tier = "unknown" if step.tier is None else step.tier
+    head = f"risk {step.risk.value} · tier {tier} · {line(step.reach, 400)} · {line(step.undo, 300)}"
+    return [head, *(f"• proven when {line(one, 250)}" for one in step.proof)]
 
 
 def _evidence(incident: Incident) -> list[str]:

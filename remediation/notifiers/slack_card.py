@@ -207,8 +207,13 @@ def _action(request: ApprovalRequest, action: Action) -> str:
         f"    {_reach(known)}",
     ]
     if known and known.proof:
-        lines.append(f"    proven when {line('; '.join(known.proof), 400)}")
+        lines.append(f"    proven when {line('; '.join(_short(known.proof)), 400)}")
     return "\n".join(lines)
+
+
+def _short(proof: tuple[str, ...]) -> tuple[str, ...]:
+    """The first and the last things that prove it, which differ in kind; Details has all of them."""
+    return proof if len(proof) <= 3 else (*proof[:2], f"{len(proof) - 3} more like it", proof[-1])
 
 
 def _reach(known: StepFacts | None) -> str:

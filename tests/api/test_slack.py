@@ -8,8 +8,10 @@ import pytest
 from remediation.notifiers.slack_card import render_card
 from remediation.notifiers.slack_sender import facts_of
 from sentinel.approvals import ApprovalStatus, Choice, Role
+from sentinel.plans import Risk
 from sentinel.slack_blocks import APPROVE, DETAILS, REJECT, button_value
 from sentinel.slack_settings import SlackSettings
+from sentinel.step_facts import StepFacts
 from tests.api.conftest import KEYS
 from tests.contracts.sql.samples import DIGEST, incident, request
 from tests.contracts.sql.threads import at_once
@@ -17,6 +19,16 @@ from tests.services.slack_double import SECRET, TOKEN, SlackDouble
 
 pytestmark = pytest.mark.slow
 ANN, BOB, VERA, GONE = "U0ANN", "U0BOB", "U0VERA", "U0GONE"
+STEP = StepFacts(
+    action_id="act-1",
+    risk=Risk.MEDIUM,
+    downtime=5.0,
+    replicas=3,
+    tier=1,
+    affected=("checkout",),
+    undo="undone by deploy",
+    proof=("errors are normal",),
+)
 ROLES = {ANN: "approver", BOB: "approver", VERA: "viewer", GONE: "admin", "U0ROBOT": "admin"}
 
 
@@ -136,10 +148,19 @@ def test_a_rejection_without_a_reason_stays_open(desk):
 
 
 def test_details_show_the_whole_request(desk):
-    desk.press(DETAILS, user=VERA)
+    desk.stores.approvals.create(request("apr-2", requested_at=101.0, steps=(STEP,)))
+    desk.press(DETAILS, user=VERA, value=button_value("apr-2", DIGEST))
     eventually(lambda: desk.slack.views)
     text = str(desk.slack.views[0]["blocks"])
     assert '- version: "v2"' in text
+    for part in (
+        "tier 1",
+        "undone by deploy",
+        "proven when errors are normal",
+        "alert, error_ratio",
+        "deployed at 890",
+    ):
+        assert part in text
     assert DIGEST in text
     assert desk.stores.approvals.decision("apr-1") is None
 

@@ -96,6 +96,16 @@ def test_what_is_new_since_the_last_question_is_said():
     assert "*New since the last question*\n• replicas: 3 -&gt; 5\n• &lt;!here&gt;" in text
 
 
+def test_a_long_proof_is_told_in_short():
+    proof = (
+        "checkout shows version = v1",
+        *(f"series {number} is normal" for number in range(5)),
+        "no new alert on web",
+    )
+    text = shown(facts(request=request(steps=(replace(STEP, proof=proof),))))
+    assert "proven when checkout shows version = v1; series 0 is normal; 4 more like it; no new alert on web" in text
+
+
 def test_a_picture_is_on_the_card_with_its_words_and_bars_stand_in_for_it():
     plot = CardPlot(name="error_ratio of checkout", now=0.4, expected=0.01, last_week=0.012, bars="▁▁█")
     assert "error_ratio of checkout: now 0.4, expected 0.01, same hour last week 0.012  `▁▁█`" in shown(
