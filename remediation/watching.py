@@ -54,8 +54,8 @@ def verifying(parts: Parts, watched: Watched) -> Verifying:
 def escalation(parts: Parts, watched: Watched) -> str:
     """Why the incident is worse than when it was decided to act, or an empty string.
 
-    Of the neighbours only what is critical counts, and at once: what an action stirs up for a moment is for the judgement,
-    after things have settled.
+    Of what is new only critical alerts count, and at once: what an action stirs up for a moment, and a symptom more, is for
+    the judgement, after things have settled.
     """
     incident = parts.stores.incidents.get(watched.incident_id)
     around = guarded(parts, incident, watched.targets) if incident else frozenset()

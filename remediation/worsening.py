@@ -30,23 +30,31 @@ def baseline_of(incident: Incident) -> Baseline:
     return Baseline(severity=_highest(incident.alerts), alerts=tuple(alert.alert_id for alert in incident.alerts))
 
 
-def worsened(incident: Incident, baseline: Baseline, fired: Sequence[AlertMessage], since: float) -> str:
+def worsened(
+    incident: Incident,
+    baseline: Baseline,
+    fired: Sequence[AlertMessage],
+    since: float,
+    least: Severity = Severity.INFO,
+) -> str:
     """Why the incident is worse than its baseline, or an empty string. Pure.
 
     `fired`: the alerts that began to fire on the services around; `since`: event time at which the first action took
-    effect.
+    effect; `least`: new alerts below this severity do not count.
     """
     if incident.status is IncidentStatus.RESOLVED:
         return ""
     known = [alert for alert in incident.alerts if alert.alert_id in baseline.alerts]
     new = [alert for alert in incident.alerts if alert.alert_id not in baseline.alerts and alert.onset_at >= since]
+    new = [alert for alert in new if alert.severity.rank >= least.rank]
     critical = sorted({alert.series.service for alert in new if alert.severity is Severity.CRITICAL})
     if critical:
         return f"new critical alert on {', '.join(critical)}"
     now = _highest((*known, *new))
     if now.rank > baseline.severity.rank:
         return f"severity rose from {baseline.severity} to {now}"
-    around = {m.service for m in fired if m.onset_at >= since and m.alert_id not in baseline.alerts}
+    begun = [m for m in fired if m.onset_at >= since and m.alert_id not in baseline.alerts]
+    around = {m.service for m in begun if m.severity.rank >= least.rank}
     return f"{', '.join(sorted(around))} began to fire" if around else ""
 
 
@@ -60,13 +68,12 @@ def look(
 ) -> str:
     """Why the incident is worse now, from what is projected so far, or an empty string.
 
-    `around`: services on which a new alert of at least the severity `least` counts.
+    `around`: services on which a new alert counts as well; `least`: the lowest severity of a new alert that counts.
     """
     incident = parts.stores.incidents.get(incident_id)
     if incident is None or baseline is None or not since:
         return ""
-    fired = [one for one in parts.stores.alerts.fired(around, since=since) if one.severity.rank >= least.rank]
-    return worsened(incident, baseline, fired, since)
+    return worsened(incident, baseline, parts.stores.alerts.fired(around, since=since), since, least)
 
 
 def _highest(alerts: Sequence[IncidentAlert]) -> Severity:

@@ -157,6 +157,18 @@ def test_while_it_is_watched_a_critical_alert_ends_it_at_once(world):
     assert len(paged(world)) == 1
 
 
+def test_while_it_is_watched_one_symptom_more_is_left_to_the_judgement(world):
+    """A saturation (warning) that also shows as errors: the fix did not help, and another plan may."""
+    mild = replace(ONE, alerts=tuple(replace(one, severity=Severity.WARNING) for one in ONE.alerts))
+    world.open(mild)
+    world.answer()
+    world.steps()
+    world.push(later(mild, alerts=(*mild.alerts, replace(CRITICAL, severity=Severity.ERROR))))
+    world.steps()
+    assert world.results(mild) == []
+    assert paged(world) == []
+
+
 def test_while_it_is_watched_what_was_there_before_changes_nothing(world):
     world.open(ONE)
     world.answer()
