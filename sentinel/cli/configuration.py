@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,15 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sentinel.cli.options import Json
+from sentinel.cli.hiding import without_secrets
 from sentinel.cli.output import errors, exit_codes, print_json, print_table, say
 
 if TYPE_CHECKING:
     from sentinel.cli.settings import Settings
-
-
-_HIDDEN = "***"
-_SECRET = re.compile(r"password|secret|token|\.pem$", re.IGNORECASE)
-_PASSWORD = re.compile(r"(://[^:/@]*:).*@")
 
 
 def register(app: typer.Typer) -> None:
@@ -91,16 +86,6 @@ def schema() -> None:
     from sentinel.cli.settings import Settings
 
     typer.echo(json.dumps(Settings.model_json_schema(by_alias=True), indent=2, sort_keys=True))
-
-
-def without_secrets(value: Any) -> Any:
-    """A plain value with passwords in URLs and values of keys that sound secret replaced: what is checked gets into logs."""
-    if isinstance(value, dict):
-        secret = {key for key, item in value.items() if isinstance(item, str) and _SECRET.search(key)}
-        return {key: _HIDDEN if key in secret else without_secrets(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_secrets(item) for item in value]
-    return _PASSWORD.sub(rf"\1{_HIDDEN}@", value) if isinstance(value, str) else value
 
 
 def _places(settings: Settings) -> list[tuple[str, object]]:

@@ -10,7 +10,7 @@ from remediation.policy import policy_version
 from remediation.runbooks import load_runbooks
 from sentinel import __version__
 from sentinel.canonical import plain
-from sentinel.cli.configuration import without_secrets
+from sentinel.cli.hiding import without_secrets
 from sentinel.cli.settings import Settings
 from sentinel.errors import PermanentError
 from sentinel.stores.sql.audit import AuditFilter

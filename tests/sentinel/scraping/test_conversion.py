@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Summary
@@ -15,7 +16,10 @@ from sentinel.scraping.conversion import Converter, quantile
 from sentinel.scraping.exposition import read_page
 
 PLAIN = "text/plain; version=0.0.4"
-FORMATS = {"text": (generate_latest, PLAIN), "openmetrics": (generate_openmetrics, OPENMETRICS)}
+FORMATS: dict[str, tuple[Callable[..., bytes], str]] = {
+    "text": (generate_latest, PLAIN),
+    "openmetrics": (generate_openmetrics, OPENMETRICS),
+}
 
 
 @pytest.fixture(params=FORMATS)

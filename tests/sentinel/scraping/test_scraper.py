@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from sentinel.config import KafkaSettings
-from sentinel.kafka import GroupConsumer, Publisher, ensure_topics
+from sentinel.kafka import GroupConsumer, Publisher, Record, ensure_topics
 from sentinel.scraping.scraper import look_twice, scrape
 from sentinel.scraping.settings import ScrapeSettings
 from sentinel.topics import Topics
@@ -38,7 +38,7 @@ class Exporter:
 
     def __init__(self):
         self.looks = 0
-        self.seen = {}
+        self.seen: dict[str, str] = {}
         self.answer = lambda: (200, PAGE.format(count=10 * self.looks).encode())
         exporter = self
 
@@ -219,7 +219,8 @@ def test_targets_that_make_no_sense_are_refused(target):
 
 def taken(kafka, topic, enough, seconds=30.0):
     """What the topic holds as soon as it is enough."""
-    end, found = time.monotonic() + seconds, []
+    end = time.monotonic() + seconds
+    found: list[Record] = []
     with GroupConsumer(kafka, [topic], f"{topic}-{os.getpid()}-{uuid.uuid4().hex[:4]}") as consumer:
         while not enough(found):
             assert time.monotonic() < end, f"{len(found)} messages only"
