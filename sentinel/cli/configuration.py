@@ -6,12 +6,12 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sentinel.cli.options import Json
 from sentinel.cli.hiding import without_secrets
+from sentinel.cli.options import Json
 from sentinel.cli.output import errors, exit_codes, print_json, print_table, say
 
 if TYPE_CHECKING:
