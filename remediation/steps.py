@@ -64,7 +64,9 @@ class Analysing:
     def run(self, ground: Ground) -> Analysis:
         """The facts, and the claims that cite them."""
         targets = evidence.candidate_targets(self.incident, ground.services)
-        return evidence.analyse(self.incident, targets, self.states, self.past)
+        # A record has its keys sorted; facts come in the order of the targets.
+        states = {name: self.states[name] for name in targets if name in self.states}
+        return evidence.analyse(self.incident, targets, states, self.past)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

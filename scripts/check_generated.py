@@ -16,6 +16,7 @@ GENERATED: list[tuple[str, list[str]]] = [
     ("config/aws/policies.json", ["-m", "sentinel.cli.app", "aws-policy", "config/aws/sentinel.yaml"]),
     ("config/sentinel.schema.json", ["-m", "sentinel.cli.app", "schema"]),
     ("docs/configuration.md", ["scripts/generate_configuration.py"]),
+    ("docs/runbooks.md", ["scripts/generate_runbooks.py"]),
 ]
 
 

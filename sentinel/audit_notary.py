@@ -55,28 +55,27 @@ class Notary:
         self._pause: dict[str, tuple[float, float]] = {}
 
     def run(self, stop: threading.Event) -> None:
-        """Step every second until `stop` is set; what is due is signed and sent once more at the end."""
+        """Step every second until `stop` is set; at the end everything is signed and sent, due or not."""
         while not stop.wait(_LOOK):
-            self._step_if_possible()
-        self._step_if_possible()
+            self._step_if_possible(self._settings.sign_every)
+        self._step_if_possible(0.0)
 
-    def step(self) -> int:
-        """Sign what is due and deliver what is owed; returns how many heads were signed.
+    def step(self, every: float | None = None) -> int:
+        """Sign what is due (`every` seconds after the last head) and deliver what is owed; returns how many heads.
 
         Raises `TransientError` while the database is away; a place that is away only waits for the next step.
         """
         settings = self._settings
-        signed = self._heads.sign_due(
-            self._signer, now=self._now(), every=settings.sign_every, grace=settings.day_grace
-        )
+        wait = settings.sign_every if every is None else every
+        signed = self._heads.sign_due(self._signer, now=self._now(), every=wait, grace=settings.day_grace)
         for anchor in self._anchors:
             self._deliver(anchor)
         self._measure()
         return len(signed)
 
-    def _step_if_possible(self) -> None:
+    def _step_if_possible(self, every: float) -> None:
         try:
-            self.step()
+            self.step(every)
         except TransientError as error:
             log.warning("audit_not_signed", error=str(error))
 

@@ -12,7 +12,7 @@ from sentinel.catalogue import ServiceCatalogue
 from sentinel.incidents import Incident
 from sentinel.stores.sql.stores import SqlStores
 
-_ORDER = {AlertState.FIRING: 0, AlertState.UPDATE: 1, AlertState.RESOLVED: 2}
+_ORDER = {AlertState.UPDATE: 0, AlertState.RESOLVED: 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def _compare(
     groups = IncidentGroups(settings.grouping, catalogue)
     known = {alert.alert_id for alert in incident.alerts}
     found: dict[str, set[str]] = {}
-    for message in sorted(messages, key=lambda one: (one.window.end, _ORDER[one.state], one.alert_id)):
+    for message in _as_they_came(incident, messages):
         for event in groups.feed(message):
             found.setdefault(event.group.id, set()).update(alert.alert_id for alert in event.group.alerts)
     if found.keys() != {incident.id}:
@@ -56,3 +56,11 @@ def _compare(
     suspects = rank(incident.alerts, catalogue, incident.context.changes, settings.suspects)
     before, now = ([(one.service, round(one.score, 9)) for one in ranked] for ranked in (incident.suspects, suspects))
     return "" if before == now else f"the suspects were {before} and are {now}"
+
+
+def _as_they_came(incident: Incident, messages: list[AlertMessage]) -> list[AlertMessage]:
+    """The beginnings in the order in which the alerts joined, the rest by event time: the topic's order is not kept."""
+    joined = {alert.alert_id: index for index, alert in enumerate(incident.alerts)}
+    begun = sorted((m for m in messages if m.state is AlertState.FIRING), key=lambda one: joined[one.alert_id])
+    rest = [message for message in messages if message.state is not AlertState.FIRING]
+    return [*begun, *sorted(rest, key=lambda one: (one.window.end, _ORDER[one.state], joined[one.alert_id]))]

@@ -32,13 +32,15 @@ def config(tmp_path: Path) -> Path:
     migrate(database)
     saver = sqlite3.connect(tmp_path / "checkpoints.db", check_same_thread=False)
     world = World(database, lambda: SqliteSaver(saver), chosen.remediation)
-    one = alert()
-    [opened] = IncidentGroups(chosen.incidents.grouping, CATALOGUE).feed(firing(one))
-    group = opened.group
+    # Two that began in the same window; the one that came first has the later name.
+    one, other = alert(), alert("checkout", "an_error_ratio")
+    groups = IncidentGroups(chosen.incidents.grouping, CATALOGUE)
+    groups.feed(firing(one))
+    group = groups.feed(firing(other))[-1].group
     suspects = rank(group.alerts, CATALOGUE, (deploy(),), chosen.incidents.suspects)
     known = {"id": group.id, "fingerprint": group.fingerprint, "suspects": suspects}
     here = incident(*group.alerts, changes=(deploy(),), config_hash=chosen.incidents.hash, **known)
-    world.push(firing(one))
+    world.push(firing(one), firing(other))
     world.open(here)
     world.answer()
     world.steps()
@@ -67,7 +69,7 @@ def test_the_same_inputs_give_the_same_decision_hash(config: Path) -> None:
     assert "5 of 5 steps the same" in result.stdout
     assert "the same as recorded" in result.stdout
     told = parsed(sentinel("-c", config, "replay-incident", incident_id(config), "--json"))
-    assert told["grouping"] == {"alerts": 1, "difference": ""}
+    assert told["grouping"] == {"alerts": 2, "difference": ""}
     assert told["runs"][0]["recorded_hash"] == told["runs"][0]["replayed_hash"]
 
 

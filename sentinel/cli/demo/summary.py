@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sentinel.audit_anchor import AnchorFile
-from sentinel.audit_chain import verify
 from sentinel.audit_verdict import AuditVerdict
-from sentinel.cli.bootstrap import anchor_of, sql_of
+from sentinel.cli.bootstrap import sql_of
 from sentinel.cli.demo.cards import picture_path
 from sentinel.cli.demo.expectations import Expectations
 from sentinel.cli.demo.programme import HistoryRate
@@ -39,9 +37,8 @@ class Telling:
 
 def check_audit(config: Path) -> AuditVerdict:
     """Verify what the demo left, offline, with the same code as `sentinel audit verify`."""
-    settings = load_settings(config)
-    with sql_of(settings) as stores:
-        return verify(stores.audit.records(), AnchorFile(anchor_of(settings)).read())
+    with sql_of(load_settings(config)) as stores:
+        return stores.audit.verify()
 
 
 def print_summary(telling: Telling, expectations: Expectations, state: Path, seconds: float) -> None:
@@ -55,7 +52,13 @@ def print_summary(telling: Telling, expectations: Expectations, state: Path, sec
     _print_counts(telling)
     rows = [("ok" if c.held else "FAILED", c.scene, c.name, "" if c.held else c.seen) for c in expectations.checks]
     print_table("Expectations", ("", "scene", "expectation", "seen instead"), rows)
-    heads = f"{verdict.records} records, head {verdict.head_hash[:16]}"
+    expectations.expect(
+        "the end",
+        "its heads are signed and kept outside",
+        verdict.heads > 0,
+        f"{verdict.heads} heads, {verdict.reason}",
+    )
+    heads = f"{verdict.records} records, head {verdict.head_hash[:16]}, {verdict.heads} signed heads outside"
     console.print(f"Audit: {'the chain holds' if verdict.ok else 'THE CHAIN DOES NOT HOLD'} ({heads}).")
     failed = len(expectations.failed)
     console.print(

@@ -17,6 +17,7 @@ import yaml
 
 from sentinel.api_client import ApiClient
 from sentinel.approvals import ApprovalRequest, ApprovalStatus, Role
+from sentinel.audit_keys import SigningKey, add_public, write_private
 from sentinel.cli.children import Children, free_port
 from sentinel.cli.demo.fleet_client import FleetClient
 from sentinel.cli.demo.slack_stand_in import SlackStandIn
@@ -99,7 +100,7 @@ def open_world(state: Path, overrides: dict[str, Any], say: Callable[[str], None
     slack = SlackStandIn(secrets.token_hex(16))
     base = ["--config", str(config)]
     with slack.serving(), Children(state / "logs") as children:
-        runs = _merge({"slack": slack.settings()}, overrides)
+        runs = _merge({"slack": slack.settings(), "audit": _audit(state)}, overrides)
         config.write_text(yaml.safe_dump(_configuration(state, ports, sha256, runs), sort_keys=False))
         say(f"starting the broker, Sentinel and the fleet; logs are in {state / 'logs'}")
         children.start("broker", [*base, "broker"])
@@ -129,6 +130,15 @@ def _configuration(state: Path, ports: dict[str, int], sha256: str, overrides: d
         },
     }
     return _merge(_merge(shipped, runs), overrides)
+
+
+def _audit(state: Path) -> dict[str, Any]:
+    """A new key for the heads of the audit, and a file that stands for a place outside."""
+    key = SigningKey.generate()
+    write_private(state / "audit.key", key)
+    add_public(state / "audit.pub", key)
+    outside = {"kind": "file", "path": "outside/audit-heads.jsonl"}
+    return {"key": "file:audit.key", "public_keys": "audit.pub", "sign_every": 5, "anchors": [outside]}
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
