@@ -49,6 +49,10 @@ MEAN_RATE = 0.001
 """Weight of a new window in the mean: 1,000 windows, three and a half days of five minutes."""
 CLIP = 4.0
 """Deviations at which a value is clipped when it is learned."""
+FAR = 50.0
+"""Spreads at which a residual is clipped when its half hour learns it, so that one absurd value blinds nothing for days."""
+HUGE = 20.0
+"""Mean sizes at which a value is clipped when the size of the series is learned."""
 TAIL = 0.03
 """Share of windows in the tail."""
 TAIL_RATE = 0.001
@@ -101,7 +105,8 @@ def run_channels(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 (one loop, w
                 at -= 1
             ordered[at] = gap
         out[i, STEP] = ordered[known // 2] if known > 0 else 0.0
-        own[SIZE] += (abs(x) - own[SIZE]) / (n + 1)
+        magnitude = min(abs(x), HUGE * own[SIZE]) if n >= 50 and own[SIZE] > 0.0 else abs(x)
+        own[SIZE] += (magnitude - own[SIZE]) / (n + 1)
         least = floor * own[SIZE] + 1e-12
         # Season.
         place = int((time % 86400.0) / 86400.0 * BINS)
@@ -126,8 +131,9 @@ def run_channels(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 (one loop, w
             learned = min(size, 8.0 * usual + least) if own[RESIDUALS] > 30 else size
             own[RESIDUAL] += rate * (learned - usual)
             rate = max(SEASON_RATE, 1.0 / (visited + 1))
-            spreads[slot, place] += rate * (size - spreads[slot, place])
-            levels[slot, place] += rate * residual
+            far = min(size, FAR * spread) if visited >= 4 else size
+            spreads[slot, place] += rate * (far - spreads[slot, place])
+            levels[slot, place] += rate * math.copysign(far, residual)
         else:
             levels[slot, place] = x
         visits[slot, place] = visited + 1

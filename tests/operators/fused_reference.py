@@ -99,7 +99,8 @@ class Deviation:
             self.gaps.append(time - self.last_time)
         self.last_time = time if n == 0 else max(self.last_time, time)
         step = statistics.median_high(self.gaps) if self.gaps else 0.0
-        self.size += (abs(x) - self.size) / (n + 1)
+        size = min(abs(x), 20.0 * self.size) if n >= 50 and self.size > 0.0 else abs(x)
+        self.size += (size - self.size) / (n + 1)
         least = self.floor * self.size + 1e-12
         season, residual = self._season(time, x, least)
         drift, jump = self._moves(x, least)
@@ -123,7 +124,8 @@ class Deviation:
         learned = min(size, 8.0 * usual + least) if self.residuals > 30 else size
         self.usual += max(0.005, 1.0 / self.residuals) * (learned - usual)
         rate = max(0.05, 1.0 / (visits + 1))
-        self.bins[place] = [level + rate * residual, spread + rate * (size - spread), visits + 1]
+        far = min(size, 50.0 * width) if visits >= 4 else size
+        self.bins[place] = [level + rate * math.copysign(far, residual), spread + rate * (far - spread), visits + 1]
         return said, residual if time - self.born >= 86400.0 else None
 
     def _moves(self, x, least):

@@ -174,6 +174,15 @@ def test_the_guard_looks_one_way_and_asks_for_a_distance():
     assert not len(alerts(observe(values, guard=Guard(min_relative=3.0))))
 
 
+def test_one_absurd_value_blinds_nothing():
+    values = daily(8, 300.0)
+    values[1000] = 1e9
+    for later in (1288, 1500, 2000):  # the same half hour of the next day, the same day, two days later
+        changed = values.copy()
+        changed[later] += 60
+        assert later in alerts(observe(changed)), later
+
+
 def test_what_it_says_and_what_it_freezes():
     values = daily(6, 300.0)
     values[-1] += 80
