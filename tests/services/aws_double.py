@@ -218,8 +218,10 @@ def serve_moto(folder: Path) -> Iterator[int]:
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     moto = Process(command, folder / "moto.log")
     moto.start(lambda: answers(port))
-    yield port
-    moto.stop()
+    try:
+        yield port
+    finally:
+        moto.stop()
 
 
 @contextmanager
