@@ -92,6 +92,7 @@ def test_the_same_name_again_is_no_second_action(limiter):
 def test_a_clock_that_jumps_ahead_and_back_forgets_nothing(limiter):
     limiter.take("a", CART, [limit(count=1)], 1000.0)
     limiter.take("x", CART, [limit(count=9)], 1090.0)
+    limiter.give_back("x", CART, [limit(count=9)])
     assert limiter.take("b", CART, [limit(count=1)], 1001.0)
 
 
