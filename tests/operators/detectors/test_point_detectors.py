@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from operators.detectors.contract import Guard, Rows
 from operators.detectors.registry import build, judge
-from operators.detectors.settings import IqrSettings, PointSettings, SeasonalSettings, ZScoreSettings
+from operators.detectors.settings import FusedSettings, IqrSettings, PointSettings, SeasonalSettings, ZScoreSettings
 from sentinel.canonical import canonical_json
 from tests.operators.detection_samples import (
     MONDAY,
@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[PointSettings, float, int]] = {
     "zscore": (ZScoreSettings(), 60.0, 240),
     "iqr": (IqrSettings(), 60.0, 240),
     "seasonal": (SeasonalSettings(), 900.0, 24 * 4 * 9),
+    "fused": (FusedSettings(), 300.0, 600),
 }
 """Settings, seconds between rows, and rows after which the detector is warm for sure."""
 
