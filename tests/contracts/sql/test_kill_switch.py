@@ -24,6 +24,8 @@ def test_every_turn_is_audited(stores):
     stores.kill_switch.turn(on=False, actor="bob", reason="over", now=20.0)
     told = [(r.actor, r.action, r.reason, r.at) for r in stores.audit.records()]
     assert told == [("ann", "kill_switch.on", "storm", 10.0), ("bob", "kill_switch.off", "over", 20.0)]
+    changes = [(r.details["before"], r.details["after"]) for r in stores.audit.records()]
+    assert changes == [({"on": False}, {"on": True}), ({"on": True}, {"on": False})]
     assert stores.audit.verify().ok
 
 
