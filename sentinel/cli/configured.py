@@ -41,7 +41,7 @@ def tell_configuration(settings: Settings, stores: SqlStores, process: str, now:
         stores.steps.keep_content(wanted)
         details = _difference(before, wanted) if last else {"before": {}, "after": {}}
         said = f"{details.get('changed', 0)} settings are others" if last else "first start"
-        told: dict[str, Any] = {"actor": process, "target": target, "at": now, "digest": digest}
+        told: dict[str, Any] = {"actor": f"process:{process}", "target": target, "at": now, "digest": digest}
         if before and before["policy"] != wanted["policy"]:
             versions = {"before": {"version": before["policy"]}, "after": {"version": wanted["policy"]}}
             stores.audit.append(action=POLICY_CHANGED, reason="policy is another one", details=versions, **told)

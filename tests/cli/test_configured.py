@@ -27,7 +27,7 @@ def start(tmp_path: Path):
 def test_the_first_start_and_every_change_are_recorded(start):
     told, records = start()
     assert (told, [(r.actor, r.action, r.reason) for r in records]) == (
-        True, [("worker", "configuration.changed", "first start")],
+        True, [("process:worker", "configuration.changed", "first start")],
     )  # fmt: skip
     assert start()[0] is False
     told, records = start(api={"port": 9999})
