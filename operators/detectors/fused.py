@@ -3,7 +3,7 @@
 Three kernels in a row over the same rows: `fused_channels` (season, drift, jump), `fused_novelty` (envelopes) and
 `fused_emission` (fusion, persistence, calibration, budget, refractory). Each keeps its state per slot and takes the rows in
 order, so that the cut into blocks does not matter. Method, figures and what was tried: docs/detection.md.
-Cost: 0.4 us a row; 3.6 kB a series.
+Cost: 0.4 us a row; 3.5 kB a series.
 """
 
 from __future__ import annotations
