@@ -39,7 +39,7 @@ def audit(folder: Path, url: str, appends: int = 2_000, records: int = 1_000_000
         "records_verified": records,
         "seconds_with_making_them": round(taken, 1),
         "seconds": round(taken - making, 1),
-        "cpu_seconds": round(spent, 1),
+        "cpu_seconds_with_making_them": round(spent, 1),
         "limit": 60.0,
     }
 
