@@ -109,7 +109,7 @@ def test_an_unset_variable_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_a_rule_that_names_no_detector_is_refused(tmp_path: Path) -> None:
     said = bad(tmp_path, "detection:\n  rules:\n    mine: {detectors: [zscor]}\n")
-    assert "no detector 'zscor'; there are half_space_trees, iqr, seasonal, zscore" in said
+    assert "no detector 'zscor'; there are fused, half_space_trees, iqr, seasonal, zscore" in said
 
 
 def test_runbooks_are_checked_too(tmp_path: Path) -> None:
