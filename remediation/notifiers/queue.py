@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from remediation.notifiers.background import in_background
 from remediation.notifiers.delivery import Destination
 from remediation.notifiers.delivery_settings import NotificationSettings
 from remediation.notifiers.pagerduty import open_pagerduty
@@ -82,18 +82,6 @@ class QueueNotifier:
     @contextmanager
     def sending(self) -> Iterator[None]:
         """Deliver in the background meanwhile. What is not delivered at the end stays in SQL for the next start."""
-        stop = threading.Event()
-        threads = [
-            threading.Thread(target=sender.run, args=(stop,), name=f"notify-{name}")
-            for name, sender in self.senders.items()
-        ]
-        for thread in threads:
-            thread.start()
-        try:
+        work = {f"notify-{name}": sender.run for name, sender in self.senders.items()}
+        with in_background(work, [sender.wake for sender in self.senders.values()]):
             yield
-        finally:
-            stop.set()
-            for sender in self.senders.values():
-                sender.wake()
-            for thread in threads:
-                thread.join()

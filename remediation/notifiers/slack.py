@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
+from remediation.notifiers.background import in_background
 from remediation.notifiers.protocol import Notice
 from remediation.notifiers.slack_client import SlackClient
 from remediation.notifiers.slack_pictures import CardPictures, prepare
@@ -59,19 +61,10 @@ class SlackNotifier:
     @contextmanager
     def sending(self) -> Iterator[None]:
         """Send in the background meanwhile. What is not sent at the end stays in SQL for the next start."""
-        stop = threading.Event()
-        threads = [threading.Thread(target=prepare, name="slack-prepare")]
-        threads += [
-            threading.Thread(target=sender.run, args=(stop, self._settings.poll), name=f"slack-{channel}")
+        work: dict[str, Callable[[threading.Event], None]] = {
+            f"slack-{channel}": partial(sender.run, poll=self._settings.poll)
             for channel, sender in self.senders.items()
-        ]
-        for thread in threads:
-            thread.start()
-        try:
+        }
+        work["slack-prepare"] = lambda _stop: prepare()
+        with in_background(work, [sender.wake for sender in self.senders.values()]):
             yield
-        finally:
-            stop.set()
-            for sender in self.senders.values():
-                sender.wake()
-            for thread in threads:
-                thread.join()

@@ -36,7 +36,7 @@ def test_as_shipped_nothing_is_told():
     ],
 )
 def test_hosts_that_are_listed_may_be_reached(url, hosts):
-    hook(url, hosts)
+    assert hook(url, hosts).on
 
 
 @pytest.mark.parametrize(

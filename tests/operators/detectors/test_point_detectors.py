@@ -203,7 +203,11 @@ def test_many_slots_grow_the_bank():
     detector = build("z", ZScoreSettings(), HOUR)
     for slot in range(500):
         detector.assign(slot, Guard())
-    detector.observe(Rows(np.arange(500, dtype=np.int32), minutes(500), noisy(500)))
+    for minute in range(100):
+        level = np.asarray(np.arange(500) * 10.0 + minute % 3, np.float64)
+        detector.observe(Rows(np.arange(500, dtype=np.int32), np.full(500, MONDAY + minute * 60.0), level))
+    expected = detector.score(Rows(np.arange(500, dtype=np.int32), minutes(500), noisy(500))).expected
+    assert np.abs(expected - np.arange(500) * 10.0 - 1).max() < 0.5, "each slot has its own history"
 
 
 def test_the_season_knows_monday_at_nine_after_one_week_only():
